@@ -32,7 +32,16 @@ pub fn raise_memlock() {
 ///
 /// The cause, as far as it can be found out, and the remedy.
 pub fn probe(entries: u32, operations: &[Operation]) -> Result<(), Unavailable> {
-    let ring = retry_without_memory(|| IoUring::new(entries)).map_err(|error| explain(&error))?;
+    probe_ring(&IoUring::builder(), entries, operations)
+}
+
+/// [`probe`], for a ring built with options of its own.
+///
+/// # Errors
+///
+/// As [`probe`].
+pub fn probe_ring(builder: &io_uring::Builder, entries: u32, operations: &[Operation]) -> Result<(), Unavailable> {
+    let ring = retry_without_memory(|| builder.build(entries)).map_err(|error| explain(&error))?;
     let mut probe = Probe::new();
     ring.submitter().register_probe(&mut probe).map_err(|error| {
         Unavailable::new(
@@ -67,6 +76,7 @@ pub fn retry_without_memory<T>(mut build: impl FnMut() -> io::Result<T>) -> io::
 const EPERM: i32 = rustix::io::Errno::PERM.raw_os_error();
 const ENOSYS: i32 = rustix::io::Errno::NOSYS.raw_os_error();
 const ENOMEM: i32 = rustix::io::Errno::NOMEM.raw_os_error();
+const EINVAL: i32 = rustix::io::Errno::INVAL.raw_os_error();
 const EMFILE: i32 = rustix::io::Errno::MFILE.raw_os_error();
 
 /// What an error of `io_uring_setup(2)` means on this machine.
@@ -93,6 +103,10 @@ pub fn explain(error: &io::Error) -> Unavailable {
         Some(ENOMEM) => Unavailable::new(
             format!("the locked-memory limit ({}) has no room for a ring (ENOMEM)", memlock()),
             "raise it (ulimit -l, LimitMEMLOCK= in systemd) to 8 MiB or more, or use fewer workers, or --runtime tokio",
+        ),
+        Some(EINVAL) => Unavailable::new(
+            "the kernel does not know a feature of io_uring that is needed (EINVAL)",
+            "use Linux 5.19 or later, or --runtime tokio",
         ),
         Some(EMFILE) => Unavailable::new("no file descriptor is left for a ring (EMFILE)", "raise ulimit -n"),
         _ => Unavailable::new(format!("io_uring_setup failed: {error}"), "use --runtime tokio"),
