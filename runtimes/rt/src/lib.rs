@@ -27,6 +27,7 @@ mod on_thread;
 mod scratch;
 mod spawn;
 mod start;
+pub mod system;
 mod task;
 mod timer;
 #[cfg(feature = "uring")]
@@ -49,6 +50,32 @@ pub use timer::{Timer, deadline_after};
 ///
 /// A value of it is a loop's *configuration* (ring sizes and the like) and, once [`Start::run`] has begun on a thread,
 /// the handle to the loop of that thread. It is cheap to clone, and may be sent to the thread that is to run it.
-pub trait Runtime: Start + Spawn + Offload + Timer + Listen + Connect + Files + Clone + Send + Sync + 'static {}
+pub trait Runtime:
+    Start
+    + Spawn
+    + Offload
+    + Timer
+    + Listen<Listener: Listener<Connection = <Self as Connect>::Connection>>
+    + Connect
+    + Files
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
 
-impl<R> Runtime for R where R: Start + Spawn + Offload + Timer + Listen + Connect + Files + Clone + Send + Sync + 'static {}
+impl<R> Runtime for R where
+    R: Start
+        + Spawn
+        + Offload
+        + Timer
+        + Listen<Listener: Listener<Connection = <Self as Connect>::Connection>>
+        + Connect
+        + Files
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}

@@ -79,7 +79,7 @@ pub trait Listen {
 ///
 /// An accept that is cancelled takes the next client with it (on a ring, the kernel completes it all the same). So at most one
 /// accept is under way, it lives *in the listener*, and what it brings is kept for the next poll.
-pub trait Listener: 'static {
+pub trait Listener: Unpin + 'static {
     /// What it accepts.
     type Connection: Connection;
 
@@ -116,7 +116,7 @@ pub trait Listener: 'static {
 /// * Dropping with a receive under way: the kernel keeps the socket open, and the peer sees no FIN. Shut it down first.
 /// * Freeing a buffer that the kernel still holds.
 /// * Waking only the task that polled first: it is the *last* waker of each direction that counts.
-pub trait Connection: 'static {
+pub trait Connection: Unpin + 'static {
     /// Receives: `lend` sees the bytes that arrived, at least one; none at all mean that the peer will send no more (FIN).
     ///
     /// `lend` is called exactly once when the answer is `Ready(Ok(_))`, and not at all otherwise. It must not keep the bytes, and it should not

@@ -1,6 +1,5 @@
 //! Can this process use io_uring, and if not, why: what the loops on a ring ask before they start.
 
-use std::fs;
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use io_uring::{IoUring, Probe};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::Unavailable;
+use crate::system::{io_uring_disabled, memlock, seccomp_filters};
 
 /// Just after another process of the same user ended, its locked memory is still charged to the user, for some 50 ms: a ring that is refused
 /// for want of memory is tried again for this long.
@@ -118,33 +118,4 @@ fn refused_by_seccomp(errno: &str) -> Unavailable {
         format!("io_uring_setup is refused ({errno}) by a seccomp filter, as container runtimes set one"),
         "allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp profile, or use --runtime tokio",
     )
-}
-
-/// The sysctl `kernel.io_uring_disabled`: 0 for everyone, 1 for privileged processes, 2 for nobody. `None` on kernels without it.
-pub fn io_uring_disabled() -> Option<u32> {
-    fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok()?.trim().parse().ok()
-}
-
-/// Whether a seccomp filter applies to this process.
-pub fn seccomp_filters() -> bool {
-    status_field("Seccomp:").is_some_and(|mode| mode == "2")
-}
-
-/// The soft limit on locked memory, for people.
-pub fn memlock() -> String {
-    match getrlimit(Resource::Memlock).current {
-        Some(bytes) => format!("{} KiB", bytes / 1024),
-        None => "unlimited".into(),
-    }
-}
-
-/// Whether limits on locked memory do not bind this process (CAP_IPC_LOCK).
-pub fn ignores_memlock() -> bool {
-    const CAP_IPC_LOCK: u32 = 14;
-    status_field("CapEff:").and_then(|caps| u64::from_str_radix(&caps, 16).ok()).is_some_and(|caps| caps & (1 << CAP_IPC_LOCK) != 0)
-}
-
-fn status_field(name: &str) -> Option<String> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
 }

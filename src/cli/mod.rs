@@ -1,0 +1,66 @@
+//! The command line: one file a subcommand, each thin over the library.
+
+mod doctor;
+mod serve;
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Parser, Subcommand};
+
+use crate::Loop;
+
+/// A gRPC server whose event loop is a word at launch.
+///
+/// Without a command it serves: `loopswap --runtime tokio-uring` is `loopswap serve --runtime tokio-uring`. Every flag has an environment variable.
+#[derive(Debug, Parser)]
+#[command(name = "loopswap", version, args_conflicts_with_subcommands = true, max_term_width = 120)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Args,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the Greeter (the default command).
+    Serve(serve::Args),
+    /// Tell which loops can run here, and why the others cannot.
+    Doctor(doctor::Args),
+}
+
+/// Runs the command line of this process, and says how it ended: 0 for well, 1 for what failed, 2 for what was asked for wrongly or cannot run here.
+pub fn main() -> ExitCode {
+    let CommandLine { command, serve } = CommandLine::parse();
+    match command.unwrap_or(Command::Serve(serve)) {
+        Command::Serve(args) => serve::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+    }
+}
+
+/// The words for `--runtime`.
+fn runtime_words() -> PossibleValuesParser {
+    let loops = Loop::all();
+    PossibleValuesParser::new(std::iter::once("auto").chain(loops.iter().map(Loop::name)))
+}
+
+/// `25s`, `500ms`, `1m 30s`.
+fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
+    humantime::parse_duration(text)
+}
+
+/// An error in one line, on standard error, as clap prints its own; and the exit code.
+fn fail(error: impl Display, code: u8) -> ExitCode {
+    use anstyle::{AnsiColor, Style};
+    let style = if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        AnsiColor::Red.on_default().bold()
+    } else {
+        Style::new()
+    };
+    eprintln!("{style}error:{style:#} {error}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,101 @@
+//! `loopswap serve`: the Greeter, on the loop that is asked for.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use serde_json::json;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{duration, fail, runtime_words};
+use crate::greeter::{GreeterServer, Hello};
+use crate::{Error, Limits, Loop, Server};
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// The event loop. `auto` takes the first that can run here (tokio-uring, tokio, glommio), and logs why it passed others over; a named one runs or
+    /// fails.
+    #[arg(long, env = "LOOPSWAP_RUNTIME", value_name = "LOOP", default_value = "auto", value_parser = runtime_words())]
+    runtime: String,
+
+    /// Where to listen: IP:PORT, or [IPv6]:PORT; port 0 takes a free one.
+    #[arg(long, env = "LOOPSWAP_ADDR", value_name = "ADDR", default_value = "127.0.0.1:9999")]
+    addr: String,
+
+    /// Worker threads, each with a loop and a listening socket of its own. The default is the CPUs that this process may use.
+    #[arg(long, env = "LOOPSWAP_WORKERS", value_name = "N", default_value_t = thread::available_parallelism().map_or(1, usize::from))]
+    workers: usize,
+
+    /// Pin each worker to a CPU of its own [default: no].
+    #[arg(long, env = "LOOPSWAP_PIN_CPUS", value_parser = FalseyValueParser::new())]
+    pin_cpus: bool,
+
+    /// How long calls under way may take to end after SIGTERM or SIGINT; then they are cut. A second signal cuts them at once.
+    #[arg(long, env = "LOOPSWAP_DRAIN_TIMEOUT", value_name = "TIME", default_value = "25s", value_parser = duration)]
+    drain_timeout: Duration,
+
+    /// How long a client may take to open HTTP/2 after it has connected; then it is closed.
+    #[arg(long, env = "LOOPSWAP_HANDSHAKE_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration)]
+    handshake_timeout: Duration,
+
+    /// What to log on standard error: error, warn, info, debug, trace, or directives of tracing-subscriber.
+    #[arg(long, env = "LOOPSWAP_LOG", value_name = "FILTER", default_value = "info")]
+    log: String,
+
+    /// Say where it listens, and log, as JSON lines [default: no].
+    #[arg(long, env = "LOOPSWAP_JSON", value_parser = FalseyValueParser::new())]
+    json: bool,
+}
+
+/// Serves until it is told to end.
+pub(super) fn run(args: &Args) -> ExitCode {
+    if let Err(error) = init_log(args) {
+        return fail(error, 2);
+    }
+    match serve(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, error.exit_code()),
+    }
+}
+
+fn init_log(args: &Args) -> Result<(), String> {
+    let filter = EnvFilter::builder().parse(&args.log).map_err(|error| {
+        format!("bad value `{}` for --log: {error}; write a level, as in `info`, or directives, as in `loopswap=debug,h2=info`", args.log)
+    })?;
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour).with_target(false);
+    if args.json {
+        log.json().flatten_event(true).init();
+    } else {
+        log.init();
+    }
+    Ok(())
+}
+
+fn serve(args: &Args) -> Result<(), Error> {
+    let event_loop = Loop::choose(&args.runtime)?;
+    let name = event_loop.name();
+    let limits = Limits { handshake_timeout: args.handshake_timeout, ..Limits::default() };
+    let mut running = Server::builder()
+        .listen(&args.addr)
+        .workers(args.workers)
+        .pin_cpus(args.pin_cpus)
+        .drain_timeout(args.drain_timeout)
+        .limits(limits)
+        .start(event_loop, |_worker| GreeterServer::new(Hello))?;
+    running.drain_on_signals()?;
+    let address = running.local_addr();
+    let line = if args.json {
+        json!({ "event": "listening", "addr": address.to_string(), "runtime": name, "workers": args.workers }).to_string()
+    } else {
+        let workers = if args.workers == 1 { "worker" } else { "workers" };
+        format!("listening on {address} ({name}, {} {workers})", args.workers)
+    };
+    // Nobody may be reading; that is no reason not to serve.
+    let _ = writeln!(io::stdout(), "{line}");
+    let ended = running.wait();
+    tracing::info!("ended");
+    ended
+}

@@ -1,0 +1,41 @@
+//! The demo service: `helloworld.Greeter`, as the source article has it. Its business, and nothing else.
+
+use std::time::Duration;
+
+use tonic::{Request, Response, Status};
+
+mod proto {
+    #![allow(missing_docs, unreachable_pub, reason = "generated")]
+    tonic::include_proto!("helloworld");
+}
+
+pub use proto::greeter_server::{Greeter, GreeterServer};
+pub use proto::{HelloReply, HelloRequest};
+
+/// The longest sleep that a caller may ask for.
+pub const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// The Greeter: it sleeps for as long as the caller says, on the timer of whichever loop runs it, then says hello.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hello;
+
+#[tonic::async_trait]
+impl Greeter for Hello {
+    async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        let HelloRequest { name, sleep_millisecond } = request.into_inner();
+        let pause = pause(sleep_millisecond)?;
+        if !pause.is_zero() {
+            crate::rt::sleep(pause).await;
+        }
+        Ok(Response::new(HelloReply { message: format!("Hello, {name}!") }))
+    }
+}
+
+/// How long to sleep.
+fn pause(sleep_millisecond: i32) -> Result<Duration, Status> {
+    let pause = u64::try_from(sleep_millisecond).map(Duration::from_millis).ok().filter(|pause| *pause <= SLEEP_MAX);
+    pause.ok_or_else(|| {
+        let max = SLEEP_MAX.as_millis();
+        Status::invalid_argument(format!("sleep_millisecond is {sleep_millisecond}; it must be 0 to {max}"))
+    })
+}

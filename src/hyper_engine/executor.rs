@@ -1,0 +1,60 @@
+//! hyper's tasks and timers, on the loop of the worker.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use loopswap_rt::{Runtime, now, sleep};
+
+/// Spawns hyper's tasks on the current loop.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalExecutor<R> {
+    runtime: R,
+}
+
+impl<R> LocalExecutor<R> {
+    pub(crate) fn new(runtime: R) -> Self {
+        Self { runtime }
+    }
+}
+
+impl<R, F> hyper::rt::Executor<F> for LocalExecutor<R>
+where
+    R: Runtime,
+    F: Future<Output = ()> + 'static,
+{
+    fn execute(&self, task: F) {
+        self.runtime.spawn(task);
+    }
+}
+
+/// hyper's timer: it wants its sleeps to be `Send`, as the ambient ones are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LoopTimer {
+    _private: (),
+}
+
+impl hyper::rt::Timer for LoopTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        Box::pin(LoopSleep { sleep: sleep(duration) })
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        self.sleep(deadline.saturating_duration_since(now()))
+    }
+}
+
+struct LoopSleep {
+    sleep: loopswap_rt::Sleep,
+}
+
+impl hyper::rt::Sleep for LoopSleep {}
+
+impl Future for LoopSleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.sleep).poll(cx)
+    }
+}

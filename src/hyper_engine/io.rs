@@ -1,0 +1,128 @@
+//! A [`Connection`] in the shape that hyper reads and writes: borrowed buffers, polled.
+//!
+//! The two shapes differ in who owns the bytes. What is lent goes into hyper's buffer at once, and what does not fit waits here. What hyper
+//! writes is copied into a buffer that the connection then owns, and is reported as written at once: h2 may come back with other bytes after a
+//! `Pending`, which an operation in a ring could not follow. A failed send is told at the next write or flush.
+
+use std::io;
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use loopswap_rt::Connection;
+
+use crate::server::Handshake;
+
+/// The most that one write takes: what a send hands to the kernel.
+const WRITE_BYTES_MAX: usize = 64 * 1024;
+
+/// An idle connection keeps no larger send buffer than this.
+const IDLE_BUFFER_BYTES_MAX: usize = 4 * 1024;
+
+/// hyper's view of a connection.
+pub(crate) struct HyperIo<C> {
+    connection: C,
+    /// What was lent and found no room in hyper's buffer, from `received_at` on.
+    received: Vec<u8>,
+    received_at: usize,
+    /// The send buffer, while the connection does not hold it.
+    spare: Vec<u8>,
+    handshake: Rc<Handshake>,
+}
+
+impl<C: Connection> HyperIo<C> {
+    pub(crate) fn new(connection: C) -> Self {
+        Self { connection, received: Vec::new(), received_at: 0, spare: Vec::new(), handshake: Rc::default() }
+    }
+
+    /// How far the peer's opening has come.
+    pub(crate) fn handshake(&self) -> Rc<Handshake> {
+        Rc::clone(&self.handshake)
+    }
+
+    /// Waits for the send under way, if there is one.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.connection.is_sending() {
+            return Poll::Ready(Ok(()));
+        }
+        let (result, mut buf) = ready!(self.connection.poll_send(cx));
+        if buf.capacity() > IDLE_BUFFER_BYTES_MAX {
+            buf = Vec::new();
+        }
+        self.spare = buf;
+        Poll::Ready(result)
+    }
+
+    fn poll_write_all_of(&mut self, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_sent(cx))?;
+        let mut buf = std::mem::take(&mut self.spare);
+        for part in parts {
+            let room = WRITE_BYTES_MAX - buf.len();
+            buf.extend_from_slice(&part[..part.len().min(room)]);
+        }
+        let n = buf.len();
+        if n > 0 {
+            self.connection.start_send(buf);
+            // Readiness loops have sent it by now, and give the buffer back.
+            if let Poll::Ready(Err(error)) = self.poll_sent(cx) {
+                return Poll::Ready(Err(error));
+            }
+        }
+        Poll::Ready(Ok(n))
+    }
+}
+
+impl<C: Connection> Read for HyperIo<C> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut cursor: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let Self { connection, received, received_at, handshake, .. } = &mut *self;
+        if *received_at == received.len() {
+            let copied = ready!(connection.poll_receive(cx, |bytes| {
+                handshake.observe(bytes);
+                let (now, later) = bytes.split_at(bytes.len().min(cursor.remaining()));
+                cursor.put_slice(now);
+                received.clear();
+                received.extend_from_slice(later);
+            }));
+            *received_at = 0;
+            return Poll::Ready(copied);
+        }
+        let waiting = &received[*received_at..];
+        let now = &waiting[..waiting.len().min(cursor.remaining())];
+        cursor.put_slice(now);
+        *received_at += now.len();
+        if *received_at == received.len() {
+            *received = Vec::new();
+            *received_at = 0;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<C: Connection> Write for HyperIo<C> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_all_of(cx, &[io::IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.poll_write_all_of(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_sent(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_sent(cx))?;
+        match self.connection.shutdown(Shutdown::Write) {
+            // The peer was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
+            result => Poll::Ready(result),
+        }
+    }
+}

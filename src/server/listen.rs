@@ -1,0 +1,87 @@
+//! Binding: outside the loops, once a worker, the same socket for every loop.
+
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use loopswap_rt::{Address, BoundListener};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::{Error, ErrorKind};
+
+/// Connections that wait to be accepted, for each worker; the kernel caps it at net.core.somaxconn.
+const BACKLOG: i32 = 4096;
+
+/// A listener on io_uring outlives its process by about 10 ms: an address in use is tried again for this long.
+const IN_USE_RETRY: Duration = Duration::from_millis(250);
+
+/// Binds `address` once for each of `n` workers. With more than one, the kernel spreads connections over them (SO_REUSEPORT).
+///
+/// A Unix socket, which cannot be shared so, is bound once; the builder sees to it that there is one worker.
+///
+/// TCP_NODELAY is set on the listeners: what they accept inherits it.
+///
+/// # Errors
+///
+/// The address is in use, by whomever, or cannot be bound.
+pub(crate) fn bind(address: &Address, n: usize) -> Result<Vec<BoundListener>, Error> {
+    let failed = |error: io::Error| {
+        let remedy = match error.kind() {
+            io::ErrorKind::AddrInUse => "; stop who listens there (ss -ltnp shows it), or choose another port",
+            io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE",
+            io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+            _ => "",
+        };
+        Error::new(ErrorKind::Bind, format!("cannot listen on {address}: {error}{remedy}")).with_source(error)
+    };
+    match address {
+        Address::Tcp(_) => bind_tcp(address, n).map_err(failed),
+        Address::Unix(_) => bind_unix(address).map(|listener| vec![listener]).map_err(failed),
+    }
+}
+
+fn bind_tcp(address: &Address, n: usize) -> io::Result<Vec<BoundListener>> {
+    // SO_REUSEPORT would let us join whoever listens there with it, and share the clients with them. A socket without it finds them.
+    let alone = until_free(|| tcp_socket(&SockAddr::try_from(address)?, false))?;
+    if n == 1 {
+        return Ok(vec![listening(alone)?]);
+    }
+    let chosen = alone.local_addr()?;
+    drop(alone);
+    (0..n).map(|_| listening(until_free(|| tcp_socket(&chosen, true))?)).collect()
+}
+
+fn tcp_socket(address: &SockAddr, share_port: bool) -> io::Result<Socket> {
+    let socket = Socket::new(address.domain(), Type::STREAM, None)?;
+    if address.domain() == Domain::IPV6 {
+        socket.set_only_v6(false)?;
+    }
+    // Sockets in TIME_WAIT do not count; one that listens does.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(share_port)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+fn listening(socket: Socket) -> io::Result<BoundListener> {
+    socket.listen(BACKLOG)?;
+    Ok(BoundListener::Tcp(socket.into()))
+}
+
+fn bind_unix(address: &Address) -> io::Result<BoundListener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&address.try_into()?)?;
+    socket.listen(BACKLOG)?;
+    Ok(BoundListener::Unix(socket.into()))
+}
+
+fn until_free<T>(mut bind: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let give_up = Instant::now() + IN_USE_RETRY;
+    loop {
+        match bind() {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < give_up => thread::sleep(Duration::from_millis(5)),
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The server: from a builder to workers that serve.
+//!
+//! * `supervisor` starts all workers or none, and ends them together; `listen` binds.
+//! * `worker` accepts on one loop and drains; `accept` judges accept errors; `phase` is how a connection learns of the drain.
+//! * `engine` is the seam to what speaks HTTP/2; `handshake` and `limits` are what every engine keeps to.
+
+mod accept;
+mod engine;
+mod handshake;
+mod limits;
+mod listen;
+mod phase;
+mod supervisor;
+mod worker;
+
+use std::num::NonZero;
+use std::thread;
+use std::time::Duration;
+
+use loopswap_rt::{Address, Runtime, Worker};
+
+use crate::hyper_engine::HyperEngine;
+use crate::service::TonicService;
+use crate::{Error, EventLoop, UseLoop};
+
+pub(crate) use engine::{Closed, Engine};
+pub(crate) use handshake::Handshake;
+pub use limits::Limits;
+pub(crate) use phase::{Phase, PhaseWatch};
+pub use supervisor::{Handle, Running};
+
+/// A gRPC server: see [`Server::builder`].
+#[derive(Debug)]
+pub struct Server {
+    _private: (),
+}
+
+impl Server {
+    /// A server with the defaults: 127.0.0.1:9999, one worker for each CPU that this process may use, not pinned, 25 s to drain.
+    pub fn builder() -> Builder {
+        Builder {
+            address: "127.0.0.1:9999".into(),
+            n_workers: thread::available_parallelism().map_or(1, NonZero::get),
+            pin_cpus: false,
+            drain_timeout: Duration::from_secs(25),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A server to be.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `serve` or `start`"]
+pub struct Builder {
+    address: String,
+    n_workers: usize,
+    pin_cpus: bool,
+    drain_timeout: Duration,
+    limits: Limits,
+}
+
+impl Builder {
+    /// Where to listen: `127.0.0.1:9999`, `[::]:9999` for all addresses of both families, port 0 for any free one.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.address = address.into();
+        self
+    }
+
+    /// How many workers: threads with a loop each. Default: the CPUs that this process may use.
+    pub fn workers(mut self, n: usize) -> Self {
+        self.n_workers = n;
+        self
+    }
+
+    /// Whether each worker is pinned to a CPU of its own, in turn. Default: no.
+    pub fn pin_cpus(mut self, pin: bool) -> Self {
+        self.pin_cpus = pin;
+        self
+    }
+
+    /// How long calls under way may take to end once the server drains; then they are cut. Default: 25 s, less than the 30 s after which
+    /// Kubernetes kills.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// What a connection may cost.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Serves until SIGTERM or SIGINT, drains, and returns. `make_service` is called once on each worker, on its loop.
+    ///
+    /// # Errors
+    ///
+    /// The server did not start: see [`start`](Self::start). Or it did not end in order: see [`Running::wait`].
+    pub fn serve<L, S, F>(self, event_loop: L, make_service: F) -> Result<(), Error>
+    where
+        L: EventLoop,
+        S: TonicService,
+        F: Fn(&Worker) -> S + Send + Sync + 'static,
+    {
+        let mut running = self.start(event_loop, make_service)?;
+        running.drain_on_signals()?;
+        running.wait()
+    }
+
+    /// Starts the server in threads of its own, and returns when it listens. Signals are left alone.
+    ///
+    /// # Errors
+    ///
+    /// The address means nothing, or cannot be listened on; there are no workers; the loop cannot run here, in which case nothing was bound.
+    pub fn start<L, S, F>(self, event_loop: L, make_service: F) -> Result<Running, Error>
+    where
+        L: EventLoop,
+        S: TonicService,
+        F: Fn(&Worker) -> S + Send + Sync + 'static,
+    {
+        struct Start<F> {
+            plan: supervisor::Plan<HyperEngine>,
+            make_service: F,
+        }
+        impl<S, F> UseLoop for Start<F>
+        where
+            S: TonicService,
+            F: Fn(&Worker) -> S + Send + Sync + 'static,
+        {
+            type Output = Result<Running, Error>;
+            fn with<R: Runtime>(self, runtime: R) -> Self::Output {
+                supervisor::start(runtime, self.plan, self.make_service)
+            }
+        }
+        let plan = self.plan()?;
+        event_loop.with(Start { plan, make_service })
+    }
+
+    fn plan(self) -> Result<supervisor::Plan<HyperEngine>, Error> {
+        let address: Address = self.address.parse().map_err(|error| Error::usage(format!("bad address: {error}")).with_source(error))?;
+        if self.n_workers == 0 {
+            return Err(Error::usage("0 workers serve nobody; ask for 1 or more"));
+        }
+        if matches!(address, Address::Unix(_)) && self.n_workers > 1 {
+            return Err(Error::usage("a Unix socket cannot be spread over workers; ask for 1"));
+        }
+        let setup = worker::Setup { engine: HyperEngine, limits: self.limits, drain_timeout: self.drain_timeout };
+        Ok(supervisor::Plan { address, n_workers: self.n_workers, pin_cpus: self.pin_cpus, setup })
+    }
+}

@@ -1,0 +1,276 @@
+//! Starts all workers or none, and ends them together.
+//!
+//! The order of a start: the loop is probed; each worker builds its loop and its service; when all have, the address is bound; each worker gets its
+//! listener. So nothing is bound that is not served, and a loop that cannot run is told before a port is touched.
+
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+
+use loopswap_rt::{Address, BoundListener, Runtime, Unavailable, Worker};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tokio_sync::sync::{oneshot, watch};
+
+use crate::server::engine::Engine;
+use crate::server::listen;
+use crate::server::phase::Phase;
+use crate::server::worker::{self, Setup};
+use crate::{Error, ErrorKind};
+
+/// What to start.
+pub(super) struct Plan<E> {
+    pub(super) address: Address,
+    pub(super) n_workers: usize,
+    pub(super) pin_cpus: bool,
+    pub(super) setup: Setup<E>,
+}
+
+/// What a worker, by its number, tells the supervisor: first that it is ready, then how it ended.
+type Report = (usize, Told);
+
+enum Told {
+    Ready,
+    Unavailable(Unavailable),
+    /// It served until it was ordered to end; so many connections were cut.
+    Served(usize),
+    Failed(String),
+}
+
+/// Ends a running server, from any thread.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    orders: watch::Sender<Phase>,
+}
+
+impl Handle {
+    /// Stops accepting, tells every connection to open no more calls (GOAWAY), and ends when the calls under way have, or when the drain timeout is
+    /// over.
+    pub fn drain(&self) {
+        self.order(Phase::Draining);
+    }
+
+    /// Closes everything now.
+    pub fn stop(&self) {
+        self.order(Phase::Stopping);
+    }
+
+    fn order(&self, phase: Phase) {
+        self.orders.send_if_modified(|ordered| {
+            let later = phase > *ordered;
+            *ordered = phase.max(*ordered);
+            later
+        });
+    }
+}
+
+/// A server that runs, in threads of its own. Dropped, it is stopped at once.
+pub struct Running {
+    handle: Handle,
+    local_addr: Address,
+    threads: Vec<JoinHandle<()>>,
+    reports: mpsc::Receiver<Report>,
+    signals: Option<signal_hook::iterator::Handle>,
+}
+
+impl Running {
+    /// Where it listens; with the port that the kernel chose where 0 was asked for.
+    pub fn local_addr(&self) -> &Address {
+        &self.local_addr
+    }
+
+    /// Ends it from elsewhere.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// From now on SIGTERM and SIGINT drain the server, and a second one stops it.
+    ///
+    /// # Errors
+    ///
+    /// The handlers cannot be installed.
+    pub fn drain_on_signals(&mut self) -> Result<(), Error> {
+        let failed = |error: io::Error| Error::new(ErrorKind::Worker, format!("cannot handle signals: {error}")).with_source(error);
+        let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
+        self.signals = Some(signals.handle());
+        let handle = self.handle();
+        let body = move || {
+            for (n, signal) in signals.forever().enumerate() {
+                let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
+                if n == 0 {
+                    tracing::info!("{name}: draining; a second signal stops at once");
+                    handle.drain();
+                } else {
+                    tracing::warn!("{name}: stopping at once");
+                    handle.stop();
+                }
+            }
+        };
+        thread::Builder::new().name("signals".into()).spawn(body).map_err(failed)?;
+        Ok(())
+    }
+
+    /// Waits until the server has ended.
+    ///
+    /// # Errors
+    ///
+    /// A worker ended by itself, which ends the others; or connections had to be cut at the end.
+    pub fn wait(mut self) -> Result<(), Error> {
+        let mut n_cut = 0;
+        let mut failure = None;
+        while let Ok((index, told)) = self.reports.recv() {
+            match told {
+                Told::Ready => {}
+                Told::Served(n) => n_cut += n,
+                Told::Unavailable(why) => failure = failure.or(Some(format!("worker {index} cannot run: {why}"))),
+                Told::Failed(why) => failure = failure.or(Some(format!("worker {index} failed: {why}"))),
+            }
+            if failure.is_some() {
+                self.handle.stop();
+            }
+        }
+        self.join();
+        if let Some(failure) = failure {
+            Err(Error::new(ErrorKind::Worker, failure))
+        } else if n_cut > 0 {
+            let were = if n_cut == 1 { "connection was" } else { "connections were" };
+            Err(Error::new(ErrorKind::Cut, format!("{n_cut} {were} cut: they had not ended when the drain was over or was cut short")))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn join(&mut self) {
+        for thread in self.threads.drain(..) {
+            // Its panic was reported where it was caught.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.stop();
+        self.join();
+        if let Some(signals) = self.signals.take() {
+            signals.close();
+        }
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("local_addr", &self.local_addr).field("n_workers", &self.threads.len()).finish_non_exhaustive()
+    }
+}
+
+/// Starts the workers, then listens.
+pub(super) fn start<R, E, S, F>(runtime: R, plan: Plan<E>, make_service: F) -> Result<Running, Error>
+where
+    R: Runtime,
+    E: Engine<S> + Send,
+    S: Clone + 'static,
+    F: Fn(&Worker) -> S + Send + Sync + 'static,
+{
+    let Plan { address, n_workers, pin_cpus, setup } = plan;
+    runtime.probe().map_err(|why| Error::unavailable(R::NAME, why))?;
+    let cpus = if pin_cpus { allowed_cpus()? } else { Vec::new() };
+    let (orders, ordered) = watch::channel(Phase::Serving);
+    let (report, reports) = mpsc::channel();
+    let make_service = Arc::new(make_service);
+    let mut running = Running { handle: Handle { orders }, local_addr: address.clone(), threads: Vec::new(), reports, signals: None };
+
+    // Declared after `running`: on the way out of an error they are dropped first, which ends the workers that wait for their listener.
+    let mut starts = Vec::with_capacity(n_workers);
+    for index in 0..n_workers {
+        let worker = Worker { cpu: cpus.get(index % cpus.len().max(1)).copied(), ..Worker::new(index) };
+        let (start, started) = oneshot::channel();
+        let name = worker.name.clone();
+        let (runtime, make_service, setup) = (runtime.clone(), Arc::clone(&make_service), setup.clone());
+        let (ordered, report) = (ordered.clone(), report.clone());
+        let body = move || {
+            let ready = report.clone();
+            let run = || run_worker(runtime, worker, make_service, setup, started, ordered, ready);
+            let told = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Told::Failed("it panicked; see the message above".into()));
+            // A supervisor that is gone needs no report.
+            let _ = report.send((index, told));
+        };
+        let thread = thread::Builder::new().name(name).spawn(body);
+        running.threads.push(thread.map_err(|error| {
+            Error::new(ErrorKind::Worker, format!("the thread of worker {index} cannot be started: {error}")).with_source(error)
+        })?);
+        starts.push(start);
+    }
+    drop(report);
+
+    for _ in 0..n_workers {
+        match running.reports.recv() {
+            Ok((_, Told::Ready)) => {}
+            Ok((_, Told::Unavailable(why))) => return Err(Error::unavailable(R::NAME, why)),
+            Ok((index, Told::Failed(why))) => return Err(Error::new(ErrorKind::Worker, format!("worker {index} cannot start: {why}"))),
+            Ok((_, Told::Served(_))) | Err(_) => unreachable!("a worker that is ready waits for its listener"),
+        }
+    }
+    let listeners = listen::bind(&address, n_workers)?;
+    running.local_addr = listeners[0].local_addr().map_err(|error| Error::new(ErrorKind::Bind, error.to_string()).with_source(error))?;
+    for (start, listener) in starts.into_iter().zip(listeners) {
+        // A worker that has died meanwhile is reported by `wait`.
+        let _ = start.send(listener);
+    }
+    Ok(running)
+}
+
+/// The life of a worker's thread.
+fn run_worker<R, E, S, F>(
+    runtime: R,
+    worker: Worker,
+    make_service: Arc<F>,
+    setup: Setup<E>,
+    started: oneshot::Receiver<BoundListener>,
+    ordered: watch::Receiver<Phase>,
+    ready: mpsc::Sender<Report>,
+) -> Told
+where
+    R: Runtime,
+    E: Engine<S>,
+    S: Clone + 'static,
+    F: Fn(&Worker) -> S + 'static,
+{
+    if let Some(cpu) = worker.cpu
+        && let Err(error) = pin_to(cpu)
+    {
+        return Told::Failed(format!("it cannot be pinned to CPU {cpu}: {error}"));
+    }
+    let (on, this) = (runtime.clone(), worker.clone());
+    let ended = runtime.run(&worker, move || async move {
+        let service = make_service(&this);
+        let _ = ready.send((this.index, Told::Ready));
+        drop(ready);
+        match started.await {
+            Ok(listener) => worker::serve(on, listener, service, setup, ordered).await,
+            // Another worker could not start.
+            Err(_) => Ok(0),
+        }
+    });
+    match ended {
+        Ok(Ok(n_cut)) => Told::Served(n_cut),
+        Ok(Err(error)) => Told::Failed(error.to_string()),
+        Err(why) => Told::Unavailable(why),
+    }
+}
+
+/// The CPUs that this process may use.
+fn allowed_cpus() -> Result<Vec<usize>, Error> {
+    let set = sched_getaffinity(None)
+        .map_err(|error| Error::new(ErrorKind::Worker, format!("cannot find out which CPUs may be used: {error}")).with_source(error))?;
+    Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
+}
+
+fn pin_to(cpu: usize) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    Ok(sched_setaffinity(None, &set)?)
+}
