@@ -9,6 +9,7 @@ mod proto {
     tonic::include_proto!("helloworld");
 }
 
+pub use proto::greeter_client::GreeterClient;
 pub use proto::greeter_server::{Greeter, GreeterServer};
 pub use proto::{HelloReply, HelloRequest};
 

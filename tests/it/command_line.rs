@@ -1,0 +1,140 @@
+//! What a person can get wrong on the command line, and what the answer is.
+
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use crate::support::{loopswap, output, serve, served};
+
+#[test]
+fn unknown_runtime_lists_the_words() {
+    let ended = output(loopswap().args(["serve", "--runtime", "uvloop"]));
+    assert_eq!(ended.status.code(), Some(2));
+    for word in ["uvloop", "auto", "tokio", "tokio-uring", "glommio"] {
+        assert!(ended.stderr.contains(word), "no {word} in: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn unknown_runtime_in_the_environment_lists_the_words() {
+    let ended = output(loopswap().env("LOOPSWAP_RUNTIME", "uvloop"));
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(ended.stderr.contains("tokio-uring"), "{}", ended.stderr);
+}
+
+#[test]
+fn bad_addresses_are_named() {
+    for addr in ["nonsense", "127.0.0.1", "127.0.0.1:99999", "localhost:9999", "unix:"] {
+        let ended = output(loopswap().args(["--runtime", "tokio", "--addr", addr]));
+        assert_eq!(ended.status.code(), Some(2), "{addr}: {}", ended.stderr);
+        assert!(ended.stderr.contains(addr) && ended.stderr.lines().count() == 1, "{addr}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn an_address_of_another_machine_is_told() {
+    let ended = output(loopswap().args(["--runtime", "tokio", "--addr", "192.0.2.1:9999"]));
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no such address"), "{}", ended.stderr);
+}
+
+#[test]
+fn no_workers_are_refused() {
+    let ended = output(loopswap().args(["--runtime", "tokio", "--workers", "0"]));
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(ended.stderr.contains("0 workers"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_port_in_use_is_told() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    port_in_use(&taken.local_addr().unwrap().to_string());
+}
+
+/// Two servers would share their clients by SO_REUSEPORT if nobody looked.
+#[test]
+fn a_port_of_another_loopswap_is_told() {
+    let mut command = loopswap();
+    let other = served(command.args(["--runtime", "tokio", "--workers", "2", "--addr", "127.0.0.1:0"]));
+    port_in_use(&other.addr().to_string());
+}
+
+fn port_in_use(addr: &str) {
+    for workers in ["1", "2"] {
+        let ended = output(loopswap().args(["--runtime", "tokio", "--workers", workers, "--addr", addr]));
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains(addr) && ended.stderr.contains("in use"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn bad_log_filter_is_named() {
+    let ended = output(loopswap().args(["--runtime", "tokio", "--log", "loopswap=loud"]));
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(ended.stderr.contains("loopswap=loud"), "{}", ended.stderr);
+}
+
+#[test]
+fn every_flag_has_an_environment_variable_and_shows_its_default() {
+    for command in ["serve", "call", "load", "doctor"] {
+        let help = output(loopswap().args([command, "--help"])).stdout;
+        // A flag's paragraph begins with its name, and ends where the next begins.
+        let flags: Vec<_> = help.split("\n  ").filter(|part| part.trim_start().starts_with('-') && part.contains("--")).collect();
+        assert!(!flags.is_empty(), "{command} has no flags:\n{help}");
+        let text = help.replace('\n', " ");
+        for flag in flags {
+            let name = flag.split_whitespace().find(|word| word.starts_with("--")).unwrap();
+            if name == "--help" || name == "--version" {
+                continue;
+            }
+            let at = text.find(&format!("{name} ")).unwrap_or_else(|| panic!("{name} in {text}"));
+            let next = text[at + 2..].find(" --").map_or(text.len(), |next| at + 2 + next);
+            let paragraph = &text[at..next];
+            assert!(paragraph.contains("[env: LOOPSWAP_"), "{command} {name} has no environment variable: {paragraph}");
+            assert!(paragraph.contains("[default: "), "{command} {name} shows no default: {paragraph}");
+        }
+    }
+}
+
+#[test]
+fn the_environment_stands_in_for_flags() {
+    let mut command = loopswap();
+    command.env("LOOPSWAP_RUNTIME", "tokio").env("LOOPSWAP_ADDR", "127.0.0.1:0").env("LOOPSWAP_WORKERS", "1");
+    drop(served(&mut command));
+}
+
+#[test]
+fn announces_itself_as_json() {
+    let mut command = loopswap();
+    command.args(["--runtime", "tokio", "--workers", "0", "--json"]);
+    assert_eq!(output(&mut command).status.code(), Some(2));
+
+    let mut running = serve("tokio", &[]);
+    running.signal(rustix::process::Signal::TERM);
+    assert_eq!(running.wait().code(), Some(0));
+}
+
+#[test]
+fn doctor_reports_every_loop() {
+    let ended = output(loopswap().args(["doctor", "--json"]));
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let report: Value = serde_json::from_str(&ended.stdout).expect("it is JSON");
+    let runtimes = report["runtimes"].as_array().unwrap();
+    assert_eq!(runtimes.len(), 3);
+    for runtime in runtimes {
+        assert_eq!(runtime["available"], true, "{runtime}");
+        let late = runtime["sleep_error_us"].as_u64().unwrap();
+        assert!(late < 10_000, "a 10 ms sleep takes twice as long: {runtime}");
+    }
+    for field in ["kernel", "io_uring_disabled", "seccomp", "memlock_soft", "memlock_hard", "open_files", "cpus_allowed"] {
+        assert!(report["machine"].get(field).is_some(), "no {field}");
+    }
+}
+
+#[test]
+fn doctor_prints_a_table_for_people() {
+    let ended = output(loopswap().args(["doctor", "tokio"]));
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(ended.stdout.contains("tokio-uring") && ended.stdout.contains("CPUs allowed"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains('\u{1b}'), "no colours into a pipe");
+}

@@ -1,0 +1,32 @@
+//! Black box: the built binary, each `--runtime`, real clients and raw bytes on real sockets; and the library's server with services that
+//! misbehave.
+//!
+//! A case takes the loop's word and is run on each loop by [`on_every_loop`]. What a case needs and this machine lacks fails it.
+
+mod support;
+
+mod command_line;
+mod descriptors;
+mod drain;
+mod handshake;
+mod panics;
+mod refused;
+mod serve;
+mod tidy;
+mod vanish;
+
+/// Runs each case on each loop: `drain::tokio_uring::finishes_running_calls`.
+macro_rules! on_every_loop {
+    ($($case:ident),* $(,)?) => {
+        mod tokio {
+            $(#[test] fn $case() { super::$case("tokio"); })*
+        }
+        mod tokio_uring {
+            $(#[test] fn $case() { super::$case("tokio-uring"); })*
+        }
+        mod glommio {
+            $(#[test] fn $case() { super::$case("glommio"); })*
+        }
+    };
+}
+use on_every_loop;

@@ -1,0 +1,260 @@
+//! What the cases share: the binary as a child, a server in this process, a tonic client, raw bytes, and waits that end.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use loopswap::greeter::{Greeter, GreeterClient, GreeterServer, HelloReply, HelloRequest};
+use loopswap::{Builder, Loop, Running, Server};
+use rustix::process::{Pid, Signal, kill_process};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Response, Status};
+
+/// How long anything may take that takes milliseconds on an idle machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The binary, to be given arguments. The environment's own settings are kept away from it.
+pub(crate) fn loopswap() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loopswap"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LOOPSWAP_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// What a command that ends printed, and how it ended.
+pub(crate) struct Output {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+pub(crate) fn output(command: &mut Command) -> Output {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let mut child = Served { child, addr: None, stdout: Lines::none(), stderr: Lines::none() };
+    child.capture();
+    let status = child.wait();
+    Output { status, stdout: child.stdout.all(), stderr: child.stderr.all() }
+}
+
+/// The binary, serving. Killed when dropped.
+pub(crate) struct Served {
+    child: Child,
+    addr: Option<SocketAddr>,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+/// Starts `loopswap serve` on this loop, with one worker and a free port, and these arguments besides.
+pub(crate) fn serve(runtime: &str, args: &[&str]) -> Served {
+    let mut command = loopswap();
+    command.args(["serve", "--runtime", runtime, "--workers", "1", "--addr", "127.0.0.1:0"]).args(args);
+    served(&mut command)
+}
+
+/// Starts a command that serves, and waits until it listens.
+pub(crate) fn served(command: &mut Command) -> Served {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let mut served = Served { child, addr: None, stdout: Lines::none(), stderr: Lines::none() };
+    served.capture();
+    let line = served.stdout.wait_for("listening on ").unwrap_or_else(|| panic!("it does not listen: {}", served.stderr.all()));
+    let addr = line.split_whitespace().nth(2).and_then(|addr| addr.parse().ok());
+    served.addr = Some(addr.unwrap_or_else(|| panic!("no address in `{line}`")));
+    served
+}
+
+impl Served {
+    fn capture(&mut self) {
+        self.stdout = Lines::of(self.child.stdout.take().expect("piped"));
+        self.stderr = Lines::of(self.child.stderr.take().expect("piped"));
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr.expect("it serves")
+    }
+
+    pub(crate) fn stderr(&self) -> &Lines {
+        &self.stderr
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the process is there");
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        eventually("the process ends", || self.child.try_wait().expect("it is our child"))
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("it is our child").is_none()
+    }
+
+    /// How many file descriptors it has open.
+    pub(crate) fn n_fds(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
+    }
+
+    /// The CPU time that its threads have used.
+    pub(crate) fn cpu(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process is there");
+        let of_task = |task: io::Result<fs::DirEntry>| -> Option<u64> {
+            fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()
+        };
+        Duration::from_nanos(tasks.filter_map(of_task).sum())
+    }
+
+    /// Waits until it has no more descriptors open than this.
+    pub(crate) fn wait_for_fds(&self, n: usize) {
+        eventually(&format!("its descriptors return to {n}"), || (self.n_fds() <= n).then_some(()));
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The lines that a child prints, as they come.
+pub(crate) struct Lines {
+    lines: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Lines {
+    fn none() -> Self {
+        Self { lines: Arc::default(), reader: None }
+    }
+
+    fn of(stream: impl Read + Send + 'static) -> Self {
+        let lines = Arc::<Mutex<Vec<String>>>::default();
+        let into = Arc::clone(&lines);
+        let reader = thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                into.lock().unwrap().push(line);
+            }
+        });
+        Self { lines, reader: Some(reader) }
+    }
+
+    /// The first line with this text in it; `None` when the stream ends without one.
+    pub(crate) fn wait_for(&self, text: &str) -> Option<String> {
+        let find = || self.lines.lock().unwrap().iter().find(|line| line.contains(text)).cloned();
+        let ended = || self.reader.as_ref().is_none_or(JoinHandle::is_finished);
+        eventually(&format!("a line with `{text}`"), || {
+            let over = ended();
+            match find() {
+                Some(line) => Some(Some(line)),
+                None => over.then_some(None),
+            }
+        })
+    }
+
+    /// All there is, once the stream has ended.
+    pub(crate) fn all(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("reading does not panic");
+        }
+        self.lines.lock().unwrap().join("\n")
+    }
+}
+
+/// Looks until there is something to see; panics when that takes too long.
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < give_up, "waited {PATIENCE:?} in vain until {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A service in this process that does as the caller's name says.
+#[derive(Clone, Default)]
+pub(crate) struct Puppet {
+    /// Calls that were begun, and those whose future was dropped or done.
+    pub(crate) begun: Arc<Mutex<usize>>,
+    pub(crate) ended: Arc<Mutex<Vec<Instant>>>,
+}
+
+struct CountEnd(Arc<Mutex<Vec<Instant>>>);
+
+impl Drop for CountEnd {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().push(Instant::now());
+    }
+}
+
+#[tonic::async_trait]
+impl Greeter for Puppet {
+    async fn say_hello(&self, request: tonic::Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        let _end = CountEnd(Arc::clone(&self.ended));
+        *self.begun.lock().unwrap() += 1;
+        let HelloRequest { name, sleep_millisecond } = request.into_inner();
+        if name == "panic at once" {
+            panic!("as the caller wished");
+        }
+        loopswap::rt::sleep(Duration::from_millis(sleep_millisecond.unsigned_abs().into())).await;
+        if name == "panic later" {
+            panic!("as the caller wished");
+        }
+        Ok(Response::new(HelloReply { message: format!("Hello, {name}!") }))
+    }
+}
+
+/// Serves a [`Puppet`] in this process, on one worker.
+pub(crate) fn serve_puppet(runtime: &str, configure: impl FnOnce(Builder) -> Builder) -> (Running, Puppet) {
+    let puppet = Puppet::default();
+    let service = puppet.clone();
+    let builder = configure(Server::builder().listen("127.0.0.1:0").workers(1));
+    let event_loop = Loop::choose(runtime).expect("it is built in");
+    let running = builder.start(event_loop, move |_| GreeterServer::new(service.clone())).expect("the loop runs here");
+    (running, puppet)
+}
+
+/// Runs a client's future, with an end to its patience.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("epoll is there");
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.expect("the client need not wait so long") })
+}
+
+/// A tonic client, on a connection of its own.
+pub(crate) async fn client(addr: SocketAddr) -> GreeterClient<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{addr}")).expect("an address makes a URI");
+    GreeterClient::new(endpoint.connect().await.expect("it listens"))
+}
+
+/// One call, on this client.
+pub(crate) async fn hello(client: &mut GreeterClient<Channel>, name: &str, sleep_millisecond: i32) -> Result<String, Status> {
+    let request = HelloRequest { name: name.into(), sleep_millisecond };
+    client.say_hello(request).await.map(|reply| reply.into_inner().message)
+}
+
+/// A raw socket, with bounds on its waits.
+pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(addr).expect("it listens");
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_write_timeout(Some(PATIENCE)).unwrap();
+    socket.set_nodelay(true).unwrap();
+    socket
+}
+
+/// Reads until the peer closes, and how long that took. A reset counts as closed.
+pub(crate) fn until_closed(socket: &mut TcpStream) -> (Vec<u8>, Duration) {
+    let start = Instant::now();
+    let mut bytes = Vec::new();
+    match socket.read_to_end(&mut bytes) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("it is not closed: {error}"),
+    }
+    (bytes, start.elapsed())
+}
