@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use loopswap_rt::{
-    Connection, File, Listener, OpenOptions, Runtime, Task, TaskError, Worker, current_loop, live_tasks, now, offload, sleep,
-    spawn_local, timeout,
+    Connection, File, Listener, OpenOptions, Runtime, Task, TaskError, Worker, current_loop, live_tasks, now, offload, sleep, spawn_local,
+    timeout,
 };
 
 use crate::descriptors;
@@ -206,7 +206,7 @@ async fn holds_its_own_waker() {
 
 /// A handle that outlives the loop says that its task was aborted.
 pub fn a_handle_that_outlives_the_loop<R: Runtime>(rt: R) {
-    let task: Task<()> = rt.run(&worker(), || async { spawn_local(pending()) }).unwrap();
+    let [task]: [Task<()>; 1] = rt.run(&worker(), || async { [spawn_local(pending())] }).unwrap();
     assert_eq!(rt.run(&worker(), || async { within("the outcome", task).await }).unwrap(), Err(TaskError::Aborted));
 }
 
