@@ -5,6 +5,7 @@ use std::future::{Future, pending};
 use std::io::Write;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -135,10 +136,15 @@ pub async fn a_panic_of_a_destructor_is_contained<R: Runtime>(rt: R) {
 pub async fn abort_drops_the_future<R: Runtime>(rt: R) {
     let dropped = Rc::new(Cell::new(0));
     let (connection, _socket) = pair(&rt).await;
+    let (release, held) = mpsc::channel::<()>();
     let tasks: [Task<()>; 4] = [
         spawn_local(guarded(&dropped, pending())),
         spawn_local(guarded(&dropped, sleep(Duration::from_secs(3600)))),
-        spawn_local(guarded(&dropped, offload(|| ()))),
+        spawn_local(guarded(&dropped, async move {
+            // The job ends when the task is dropped, and not before.
+            let _release = release;
+            let _ = offload(move || held.recv()).await;
+        })),
         spawn_local(guarded(&dropped, async {
             let mut connection = connection;
             let _ = loopswap_rt::Connection::receive(&mut connection, |_| ()).await;
@@ -150,10 +156,8 @@ pub async fn abort_drops_the_future<R: Runtime>(rt: R) {
     assert_eq!(within("the outcome", unpolled).await, Err(TaskError::Aborted));
     assert_eq!(dropped.get(), 1);
     tasks.iter().for_each(Task::abort);
-    for (n, task) in tasks.into_iter().enumerate() {
-        let outcome = within("the outcome", task).await;
-        // A job that was faster than the abort is fine.
-        assert!(outcome == Err(TaskError::Aborted) || n == 2, "{outcome:?}");
+    for task in tasks {
+        assert_eq!(within("the outcome", task).await, Err(TaskError::Aborted));
     }
     assert_eq!(dropped.get(), 5);
 
