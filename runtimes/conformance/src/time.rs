@@ -131,11 +131,11 @@ async fn drop_sleeps(duration: Duration, sleeps: usize) {
 }
 
 /// Allocates until the process must grow. Before that, what leaks would go unseen into memory that earlier cases gave back to the allocator.
-fn use_up_free_memory() -> Vec<Box<[u8; 64]>> {
+fn use_up_free_memory() -> Vec<Vec<u8>> {
     let before = resident_kib();
     let mut ballast = Vec::new();
     while resident_kib() < before + 8192 {
-        ballast.extend((0..10_000).map(|_| Box::new([1; 64])));
+        ballast.extend((0..10_000).map(|_| vec![1; 64]));
     }
     ballast
 }
