@@ -79,6 +79,8 @@ pub trait Listen {
 ///
 /// An accept that is cancelled takes the next client with it (on a ring, the kernel completes it all the same). So at most one
 /// accept is under way, it lives *in the listener*, and what it brings is kept for the next poll.
+///
+/// A listener that is dropped with an accept under way must close its port all the same, and take no more clients.
 pub trait Listener: Unpin + 'static {
     /// What it accepts.
     type Connection: Connection;
@@ -90,7 +92,7 @@ pub trait Listener: Unpin + 'static {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Self::Connection>>>;
 
     /// Stops listening. Clients that had connected, but were not accepted yet, are taken over and handed out by `poll_accept`; later
-    /// ones are refused by the kernel. May be called more than once.
+    /// ones are refused by the kernel. A task that waits in `poll_accept` is woken. May be called more than once.
     fn stop(&mut self);
 
     /// [`poll_accept`](Self::poll_accept) as a future.
@@ -176,8 +178,9 @@ pub trait Connection: Unpin + 'static {
     ///
     /// # Cancel safety
     ///
-    /// Once polled, the send goes on in the connection when the future is dropped: all of it arrives, once. The connection keeps the buffer until
-    /// the next `send`, which frees it.
+    /// Once it has been started, the send stays in the connection when the future is dropped, and the next `send` or `poll_send` completes it: all
+    /// of it arrives, once. (On a ring it also goes on by itself.) The connection keeps the buffer until then. A future that is dropped before its
+    /// first poll, or while it waits for an earlier send, has sent nothing.
     fn send(&mut self, buf: Vec<u8>) -> impl Future<Output = (io::Result<()>, Vec<u8>)> {
         let mut waiting = Some(buf);
         poll_fn(move |cx| {

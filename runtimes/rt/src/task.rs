@@ -45,15 +45,16 @@ impl Drop for Counted {
 
 /// A future whose panic is a value, with the payload, instead of unwinding through whoever polls it.
 pub fn catch_unwind<F: Future>(future: F) -> CatchUnwind<F> {
-    CatchUnwind { future }
+    CatchUnwind { future: Some(future) }
 }
 
 pin_project! {
     /// The future of [`catch_unwind`].
     #[derive(Debug)]
     pub struct CatchUnwind<F> {
+        // Taken when it is done, so that a panic of its destructor is caught too.
         #[pin]
-        future: F,
+        future: Option<F>,
     }
 }
 
@@ -61,11 +62,22 @@ impl<F: Future> Future for CatchUnwind<F> {
     type Output = Result<F::Output, Box<dyn Any + Send>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let future = self.project().future;
+        let mut future = self.project().future;
         // A future that panicked is not polled again, so nobody sees what it left half done.
-        match panic::catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        let polled = panic::catch_unwind(AssertUnwindSafe(|| {
+            let polled = future.as_mut().as_pin_mut().expect("a future is not polled after its end").poll(cx);
+            if polled.is_ready() {
+                future.set(None);
+            }
+            polled
+        }));
+        match polled {
             Ok(polled) => polled.map(Ok),
-            Err(payload) => Poll::Ready(Err(payload)),
+            Err(payload) => {
+                // The destructor of what panicked may panic once more, which adds nothing.
+                let _ = panic::catch_unwind(AssertUnwindSafe(|| future.set(None)));
+                Poll::Ready(Err(payload))
+            }
         }
     }
 }
@@ -172,6 +184,10 @@ where
                 }
                 let polled = future.as_mut().poll(cx);
                 if polled.is_pending() {
+                    if shared.aborted.get() {
+                        // By the task itself, in this very poll.
+                        return Poll::Ready(Err(TaskError::Aborted));
+                    }
                     shared.task.replace(Some(cx.waker().clone()));
                 }
                 polled.map(|caught| caught.map_err(|_| TaskError::Panicked))

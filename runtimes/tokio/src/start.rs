@@ -28,13 +28,14 @@ impl Start for Tokio {
         Fut: Future + 'static,
         Fut::Output: 'static,
     {
+        // Before the runtime, and so dropped after it: the destructors of tasks that are left may make ambient calls.
+        let _ambient = Ambient::enter(self.clone());
         let runtime = Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS_MAX)
             .thread_name(format!("{}-blocking", worker.name))
             .build_local(LocalOptions::default())
             .map_err(|error| Unavailable::new(format!("tokio's runtime cannot be built: {error}"), "raise ulimit -n"))?;
-        let _ambient = Ambient::enter(self.clone());
         Ok(runtime.block_on(async { main().await }))
     }
 }
