@@ -13,7 +13,7 @@ use loopswap_rt::{Address, BoundListener, Runtime, Unavailable, Worker};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tokio_sync::sync::{oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::server::engine::Engine;
 use crate::server::listen;

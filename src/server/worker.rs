@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use loopswap_rt::{BoundListener, Connection as _, Listener as _, Runtime, timeout};
-use tokio_sync::sync::watch;
+use tokio::sync::watch;
 
 use crate::server::Limits;
 use crate::server::accept::Backoff;

@@ -73,6 +73,9 @@ pub struct File {
 impl FileHandle for File {
     async fn read_at(&self, mut buf: Vec<u8>, offset: u64) -> (io::Result<usize>, Vec<u8>) {
         buf.clear();
+        if let Err(error) = check(offset) {
+            return (Err(error), buf);
+        }
         let len = buf.capacity().min(TRANSFER_BYTES_MAX) as u32;
         loop {
             let entry = opcode::Read::new(types::Fd(self.file.as_raw_fd()), buf.as_mut_ptr(), len).offset(offset).build();
@@ -91,6 +94,9 @@ impl FileHandle for File {
     }
 
     async fn write_at(&self, mut buf: Vec<u8>, offset: u64) -> (io::Result<usize>, Vec<u8>) {
+        if let Err(error) = check(offset) {
+            return (Err(error), buf);
+        }
         let len = buf.len().min(TRANSFER_BYTES_MAX) as u32;
         loop {
             let entry = opcode::Write::new(types::Fd(self.file.as_raw_fd()), buf.as_ptr(), len).offset(offset).build();
@@ -108,4 +114,9 @@ impl FileHandle for File {
         let entry = opcode::Fsync::new(types::Fd(self.file.as_raw_fd())).flags(FsyncFlags::DATASYNC).build();
         submit(Rc::clone(&self.file), entry).await.result.map(drop)
     }
+}
+
+/// Refuses offsets that no file has, as `pread(2)` does: to the ring, -1 means the current position.
+fn check(offset: u64) -> io::Result<()> {
+    i64::try_from(offset).map(drop).map_err(|_| rustix::io::Errno::INVAL.into())
 }

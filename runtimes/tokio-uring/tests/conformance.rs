@@ -1,0 +1,3 @@
+//! The contract of a loop, checked on tokio.
+
+loopswap_conformance::suite!(tokio_uring, loopswap_tokio_uring::TokioUring::default());
