@@ -78,21 +78,17 @@ fn bad_log_filter_is_named() {
 fn every_flag_has_an_environment_variable_and_shows_its_default() {
     for command in ["serve", "call", "load", "doctor"] {
         let help = output(loopswap().args([command, "--help"])).stdout;
-        // A flag's paragraph begins with its name, and ends where the next begins.
-        let flags: Vec<_> = help.split("\n  ").filter(|part| part.trim_start().starts_with('-') && part.contains("--")).collect();
-        assert!(!flags.is_empty(), "{command} has no flags:\n{help}");
-        let text = help.replace('\n', " ");
-        for flag in flags {
-            let name = flag.split_whitespace().find(|word| word.starts_with("--")).unwrap();
-            if name == "--help" || name == "--version" {
-                continue;
-            }
-            let at = text.find(&format!("{name} ")).unwrap_or_else(|| panic!("{name} in {text}"));
-            let next = text[at + 2..].find(" --").map_or(text.len(), |next| at + 2 + next);
-            let paragraph = &text[at..next];
-            assert!(paragraph.contains("[env: LOOPSWAP_"), "{command} {name} has no environment variable: {paragraph}");
-            assert!(paragraph.contains("[default: "), "{command} {name} shows no default: {paragraph}");
+        let (_, options) = help.split_once("Options:").expect("it has options");
+        // Lines are wrapped anywhere; a flag's paragraph ends where the next begins.
+        let words = options.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut n_flags = 0;
+        for paragraph in words.split(" --").skip(1).filter(|paragraph| !paragraph.starts_with("help") && !paragraph.starts_with("version"))
+        {
+            assert!(paragraph.contains("[env: LOOPSWAP_"), "{command} has a flag without environment variable: --{paragraph}");
+            assert!(paragraph.contains("[default: "), "{command} has a flag that shows no default: --{paragraph}");
+            n_flags += 1;
         }
+        assert!(n_flags > 0, "no flags in: {help}");
     }
 }
 

@@ -25,7 +25,7 @@ fn running_calls_finish(runtime: &str, signal: Signal) {
         let calls: Vec<_> = (0..50)
             .map(|n| {
                 let mut client = client.clone();
-                tokio::spawn(async move { hello(&mut client, "Joe", 300 + n).await })
+                ::tokio::spawn(async move { hello(&mut client, "Joe", 300 + n).await })
             })
             .collect();
         // A later call on the same connection has been answered, so the others are in their handlers.
@@ -52,7 +52,7 @@ fn no_more_clients_are_taken(runtime: &str) {
     block_on(async {
         let mut client = client(addr).await;
         assert!(hello(&mut client, "first", 0).await.is_ok());
-        let call = tokio::spawn(async move { hello(&mut client, "Joe", 500).await });
+        let call = ::tokio::spawn(async move { hello(&mut client, "Joe", 500).await });
         server.signal(Signal::TERM);
         eventually("the port is closed", || TcpStream::connect(addr).is_err().then_some(()));
         assert!(server.is_running(), "the call is still running");
@@ -66,8 +66,8 @@ fn the_drain_timeout_cuts(runtime: &str) {
     let took = block_on(async {
         let mut client = client(server.addr()).await;
         assert!(hello(&mut client, "first", 0).await.is_ok());
-        let call = tokio::spawn(async move { hello(&mut client, "Joe", 60_000).await });
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let call = ::tokio::spawn(async move { hello(&mut client, "Joe", 60_000).await });
+        ::tokio::time::sleep(Duration::from_millis(50)).await;
         let start = Instant::now();
         server.signal(Signal::TERM);
         let status = call.await.unwrap().unwrap_err();
@@ -85,8 +85,8 @@ fn a_second_signal_stops_at_once(runtime: &str) {
     block_on(async {
         let mut client = client(server.addr()).await;
         assert!(hello(&mut client, "first", 0).await.is_ok());
-        let call = tokio::spawn(async move { hello(&mut client, "Joe", 60_000).await });
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let call = ::tokio::spawn(async move { hello(&mut client, "Joe", 60_000).await });
+        ::tokio::time::sleep(Duration::from_millis(50)).await;
         server.signal(Signal::TERM);
         server.stderr().wait_for("draining").expect("it says so");
         assert!(server.is_running());

@@ -89,7 +89,7 @@ fn a_handshake_in_time_stays(runtime: &str) {
     block_on(async {
         let mut client = client(server.addr()).await;
         assert!(hello(&mut client, "Joe", 0).await.is_ok());
-        tokio::time::sleep(DEADLINE * 2).await;
+        ::tokio::time::sleep(DEADLINE * 2).await;
         let again = hello(&mut client, "Joe", 0).await;
         assert!(again.is_ok(), "{again:?}");
     });

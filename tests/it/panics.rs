@@ -11,7 +11,7 @@ fn the_call_gets_internal(runtime: &str, name: &str) {
     block_on(async {
         let mut caller = client(running.local_addr().as_tcp().unwrap()).await;
         let mut other = caller.clone();
-        let other = tokio::spawn(async move { hello(&mut other, "bystander", 100).await });
+        let other = ::tokio::spawn(async move { hello(&mut other, "bystander", 100).await });
         let status = hello(&mut caller, name, 5).await.unwrap_err();
         assert_eq!(status.code(), Code::Internal, "{status}");
         assert!(!status.message().contains("wished"), "the panic's text stays with the operator: {status}");

@@ -48,7 +48,7 @@ fn serves_many_at_once(runtime: &str) {
             let client = client(server.addr()).await;
             for n in 0..100 {
                 let mut client = client.clone();
-                calls.push(tokio::spawn(async move { (c, n, hello(&mut client, &format!("{c}.{n}"), n % 3 * 5).await) }));
+                calls.push(::tokio::spawn(async move { (c, n, hello(&mut client, &format!("{c}.{n}"), n % 3 * 5).await) }));
             }
         }
         for call in calls {

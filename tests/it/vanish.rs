@@ -16,11 +16,11 @@ fn handlers_are_dropped(runtime: &str, cancel_calls_only: bool) {
         let calls: Vec<_> = (0..20)
             .map(|_| {
                 let mut client = client.clone();
-                tokio::spawn(async move { hello(&mut client, "Joe", 3_600_000).await })
+                ::tokio::spawn(async move { hello(&mut client, "Joe", 3_600_000).await })
             })
             .collect();
         while *puppet.begun.lock().unwrap() < 20 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            ::tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert!(puppet.ended.lock().unwrap().is_empty());
         let vanished = Instant::now();
@@ -31,7 +31,7 @@ fn handlers_are_dropped(runtime: &str, cancel_calls_only: bool) {
         if cancel_calls_only {
             // The connection lives on, and serves.
             while puppet.ended.lock().unwrap().len() < 20 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                ::tokio::time::sleep(Duration::from_millis(1)).await;
             }
             assert!(hello(&mut client.clone(), "Joe", 0).await.is_ok());
         }
