@@ -5,8 +5,8 @@ use std::fmt;
 
 use loopswap_rt::Unavailable;
 
-/// Why a server did not start, or how it ended badly. Displayed in one line, with what to do.
-#[derive(Debug)]
+/// Why a server did not start, or how it ended badly. Displayed in one line, with what to do; so is its debug form, which is what a `main` that
+/// returns it prints.
 pub struct Error {
     kind: ErrorKind,
     message: String,
@@ -64,6 +64,12 @@ impl Error {
             ErrorKind::Usage | ErrorKind::Unavailable => 2,
             ErrorKind::Bind | ErrorKind::Worker | ErrorKind::Cut => 1,
         }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

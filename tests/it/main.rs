@@ -8,6 +8,7 @@ mod support;
 mod command_line;
 mod descriptors;
 mod drain;
+mod examples;
 mod handshake;
 mod panics;
 mod refused;
