@@ -1,0 +1,109 @@
+//! One measurement: a server, a load, a round.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::ceiling;
+use crate::child::{LOOPSWAP, Server, pinned};
+use crate::machine::Machine;
+use crate::plan::{Kind, Row, Shape};
+
+/// What to measure.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Cell {
+    pub(crate) round: u32,
+    pub(crate) row: Row,
+    pub(crate) shape: Shape,
+    pub(crate) calls: u32,
+    pub(crate) warmup: u32,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) cell: Cell,
+    pub(crate) result: Result<Measured, String>,
+}
+
+/// The article's columns, and ours.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Measured {
+    pub(crate) total_s: f64,
+    pub(crate) slowest_ms: f64,
+    pub(crate) fastest_ms: f64,
+    pub(crate) average_ms: f64,
+    pub(crate) requests_per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    /// CPU time of the server a call, in microseconds; of a timer there is none.
+    pub(crate) cpu_us: Option<f64>,
+}
+
+impl Measured {
+    /// From what `loopswap load --json` printed.
+    pub(crate) fn of(report: &Value, cpu_us: Option<f64>) -> Result<Self, String> {
+        let number = |value: &Value, name: &str| value.as_f64().ok_or_else(|| format!("no {name} in the load's report"));
+        let latency = &report["latency_ms"];
+        Ok(Self {
+            total_s: number(&report["total_s"], "total_s")?,
+            slowest_ms: number(&report["slowest_ms"], "slowest_ms")?,
+            fastest_ms: number(&report["fastest_ms"], "fastest_ms")?,
+            average_ms: number(&report["average_ms"], "average_ms")?,
+            requests_per_second: number(&report["requests_per_second"], "requests_per_second")?,
+            p50_ms: number(&latency["p50"], "p50")?,
+            p99_ms: number(&latency["p99"], "p99")?,
+            cpu_us,
+        })
+    }
+}
+
+impl Cell {
+    /// Measures it. An error says what went wrong, in a line.
+    pub(crate) fn run(&self, machine: &Machine) -> Result<Measured, String> {
+        let mut command = match self.row.kind {
+            Kind::Ceiling => return ceiling::measure(self, machine.server_cpu),
+            Kind::Loopswap => {
+                let mut command = Command::new(LOOPSWAP);
+                command.args(["serve", "--runtime", &self.row.runtime, "--workers", "1", "--addr", "127.0.0.1:0"]);
+                command
+            }
+            Kind::StockTonic => {
+                let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
+                command.arg("--serve-stock-tonic");
+                command
+            }
+        };
+        let server = Server::start(&mut command, machine.server_cpu)?;
+        self.load(&server, self.warmup, machine.load_cpu)?;
+        let before = server.cpu()?;
+        let report = self.load(&server, self.calls, machine.load_cpu)?;
+        let spent: Duration = server.cpu()? - before;
+        let measured = Measured::of(&report, Some(spent.as_secs_f64() * 1e6 / f64::from(self.calls)));
+        server.end()?;
+        measured
+    }
+
+    /// Loads the server. Every reply has been checked by the time this returns.
+    fn load(&self, server: &Server, calls: u32, cpu: Option<usize>) -> Result<Value, String> {
+        let Shape { connections, in_flight, sleep_ms } = self.shape;
+        let mut command = Command::new(LOOPSWAP);
+        command.args(["load", "--json", "--addr", server.addr()]);
+        for (flag, value) in [("-c", in_flight), ("-n", calls), ("--connections", connections)] {
+            command.arg(flag).arg(value.to_string());
+        }
+        command.arg("-d").arg(format!(r#"{{"name":"Joe","sleep_millisecond":{sleep_ms}}}"#));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = pinned(cpu, || command.spawn()).map_err(|error| format!("the load cannot be started: {error}"))?;
+        let output = child.wait_with_output().map_err(|error| error.to_string())?;
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        if !output.status.success() || report["statuses"]["OK"] != calls {
+            let words = String::from_utf8_lossy(&output.stderr);
+            let words = words.lines().last().unwrap_or_default();
+            return Err(format!("the load failed: {} of {calls} calls were OK; {words}", report["statuses"]["OK"]));
+        }
+        Ok(report)
+    }
+}

@@ -1,0 +1,105 @@
+//! Servers and loads as child processes, pinned, measured from outside, and ended whatever happens.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+/// The built server.
+pub(crate) const LOOPSWAP: &str = env!("CARGO_BIN_EXE_loopswap");
+
+/// How long a server may take to end after SIGTERM.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Runs `start` with this thread pinned, which what it starts inherits.
+pub(crate) fn pinned<T: Send>(cpu: Option<usize>, start: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            if let Some(cpu) = cpu {
+                let mut set = CpuSet::new();
+                set.set(cpu);
+                sched_setaffinity(None, &set).expect("the CPU is one that this process may use");
+            }
+            start()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// A server that runs.
+pub(crate) struct Server {
+    child: Child,
+    addr: String,
+    stderr: Option<JoinHandle<String>>,
+}
+
+impl Server {
+    /// Starts it, and waits until it says where it listens.
+    pub(crate) fn start(command: &mut Command, cpu: Option<usize>) -> Result<Self, String> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = pinned(cpu, || command.spawn()).map_err(|error| format!("cannot be started: {error}"))?;
+        let mut stderr = child.stderr.take().expect("piped");
+        let stderr = thread::spawn(move || {
+            let mut text = String::new();
+            let _ = stderr.read_to_string(&mut text);
+            text
+        });
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut server = Self { child, addr: String::new(), stderr: Some(stderr) };
+        let mut line = String::new();
+        let _ = stdout.read_line(&mut line);
+        match line.strip_prefix("listening on ").and_then(|rest| rest.split_whitespace().next()) {
+            Some(addr) => {
+                server.addr = addr.to_owned();
+                Ok(server)
+            }
+            None => Err(format!("did not listen: {}", server.last_words())),
+        }
+    }
+
+    pub(crate) fn addr(&self) -> &str {
+        &self.addr
+    }
+
+    /// The CPU time of all its threads so far.
+    pub(crate) fn cpu(&self) -> Result<Duration, String> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).map_err(|error| format!("it is gone: {error}"))?;
+        let nanos = tasks.filter_map(|task| {
+            let schedstat = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            schedstat.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        Ok(Duration::from_nanos(nanos.sum()))
+    }
+
+    /// Ends it in order.
+    pub(crate) fn end(mut self) -> Result<(), String> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).map_err(|error| format!("it is gone: {error}"))?;
+        let give_up = Instant::now() + END_TIMEOUT;
+        loop {
+            match self.child.try_wait().map_err(|error| error.to_string())? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => return Err(format!("ended with {status}: {}", self.last_words())),
+                None if Instant::now() > give_up => return Err("did not end after SIGTERM".into()),
+                None => thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+
+    /// Its last line on standard error.
+    fn last_words(&mut self) -> String {
+        let _ = self.child.kill();
+        let text = self.stderr.take().and_then(|stderr| stderr.join().ok()).unwrap_or_default();
+        text.lines().last().unwrap_or("it said nothing").to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,66 @@
+//! Where a run took place: figures without it mean nothing.
+
+use std::fmt;
+use std::fs;
+use std::process::Command;
+
+use rustix::thread::{CpuSet, sched_getaffinity};
+use serde::Serialize;
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Machine {
+    pub(crate) cpu: String,
+    pub(crate) kernel: String,
+    pub(crate) commit: String,
+    pub(crate) rustc: String,
+    pub(crate) command: String,
+    /// Where the server runs; `None` where this process may use one CPU only.
+    pub(crate) server_cpu: Option<usize>,
+    pub(crate) load_cpu: Option<usize>,
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cpu, kernel, commit, server_cpu, load_cpu, .. } = self;
+        write!(f, "{cpu}, {kernel}, commit {commit}; ")?;
+        match (server_cpu, load_cpu) {
+            (Some(server), Some(load)) => write!(f, "server on CPU {server}, load on CPU {load}"),
+            _ => f.write_str("one CPU for server and load: they compete, believe no figure but CPU a call"),
+        }
+    }
+}
+
+pub(crate) fn inspect() -> Machine {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")).map(|rest| rest.trim_start_matches([':', ' ', '\t']).trim());
+    let uname = rustix::system::uname();
+    let set = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
+    let cpus: Vec<_> = (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect();
+    let (server_cpu, load_cpu) = match cpus[..] {
+        [first, second, ..] => (Some(first), Some(second)),
+        _ => (None, None),
+    };
+    Machine {
+        cpu: format!("{} × {}", cpus.len(), model.unwrap_or("unknown CPU")),
+        kernel: format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy()),
+        commit: commit(),
+        rustc: first_line(Command::new("rustc").arg("--version")),
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        server_cpu,
+        load_cpu,
+    }
+}
+
+fn commit() -> String {
+    let mut commit = first_line(Command::new("git").args(["rev-parse", "--short=12", "HEAD"]));
+    if !first_line(Command::new("git").args(["status", "--porcelain", "--untracked-files=no"])).is_empty() {
+        commit.push_str(" with changes");
+    }
+    if commit.is_empty() { "unknown".into() } else { commit }
+}
+
+fn first_line(command: &mut Command) -> String {
+    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    text.lines().next().unwrap_or_default().to_owned()
+}

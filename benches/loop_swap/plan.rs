@@ -1,0 +1,158 @@
+//! What is measured: rows (servers) × shapes (loads) × rounds.
+
+use std::fmt;
+use std::process::{Command, Stdio};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cell::Cell;
+
+/// How often, and how long.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Plan {
+    pub(crate) rounds: u32,
+    /// Calls of a cell with the sleep: the article's 10,000.
+    pub(crate) calls_asleep: u32,
+    /// Calls of a cell without it.
+    pub(crate) calls_awake: u32,
+    /// Calls before the counted ones.
+    pub(crate) warmup: u32,
+}
+
+impl Plan {
+    /// What is quoted.
+    pub(crate) fn full() -> Self {
+        Self { rounds: 5, calls_asleep: 10_000, calls_awake: 50_000, warmup: 2_000 }
+    }
+
+    /// A first look.
+    pub(crate) fn quick() -> Self {
+        Self { rounds: 1, calls_asleep: 5_000, calls_awake: 20_000, warmup: 1_000 }
+    }
+
+    /// Does it work?
+    pub(crate) fn test() -> Self {
+        Self { rounds: 1, calls_asleep: 300, calls_awake: 300, warmup: 100 }
+    }
+
+    /// The cells, in the order in which they run: each round visits each row in each shape, and every other round backwards, so that none always
+    /// comes first.
+    pub(crate) fn cells(&self, rows: &[Row]) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for round in 0..self.rounds {
+            let mut of_round: Vec<_> = SHAPES
+                .iter()
+                .flat_map(|shape| rows.iter().filter(|row| row.unavailable.is_none()).map(move |row| (row, *shape)))
+                .filter(|(row, shape)| row.has(shape))
+                .map(|(row, shape)| Cell { round, row: row.clone(), shape, calls: self.calls(&shape), warmup: self.warmup })
+                .collect();
+            if round % 2 == 1 {
+                of_round.reverse();
+            }
+            cells.append(&mut of_round);
+        }
+        cells
+    }
+
+    pub(crate) fn calls(&self, shape: &Shape) -> u32 {
+        if shape.sleep_ms > 0 { self.calls_asleep } else { self.calls_awake }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rounds, calls_asleep, calls_awake, .. } = self;
+        let s = if *rounds == 1 { "" } else { "s" };
+        write!(
+            f,
+            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, {calls_awake} without; one worker, restarted for each cell"
+        )
+    }
+}
+
+/// A load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Shape {
+    pub(crate) connections: u32,
+    pub(crate) in_flight: u32,
+    pub(crate) sleep_ms: u32,
+}
+
+/// The article's shape first; then its calls spread over connections; then both without the sleep.
+pub(crate) const SHAPES: [Shape; 4] = [
+    Shape { connections: 1, in_flight: 100, sleep_ms: 10 },
+    Shape { connections: 50, in_flight: 100, sleep_ms: 10 },
+    Shape { connections: 1, in_flight: 100, sleep_ms: 0 },
+    Shape { connections: 50, in_flight: 200, sleep_ms: 0 },
+];
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { connections, in_flight, sleep_ms } = self;
+        write!(f, "{connections} connection{} × {}, ", if *connections == 1 { "" } else { "s" }, in_flight / connections)?;
+        if *sleep_ms > 0 { write!(f, "{sleep_ms} ms sleep") } else { f.write_str("no sleep") }
+    }
+}
+
+/// A server of the experiment, or the timer that bounds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) http2: &'static str,
+    pub(crate) runtime: String,
+    pub(crate) kind: Kind,
+    /// Why it cannot run here.
+    pub(crate) unavailable: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// `loopswap serve`.
+    Loopswap,
+    /// `tonic::transport::Server`, on tokio's current-thread runtime.
+    StockTonic,
+    /// No server: a hundred tasks that sleep again and again. No server can answer more often.
+    Ceiling,
+}
+
+impl Row {
+    fn has(&self, shape: &Shape) -> bool {
+        self.kind != Kind::Ceiling || (shape.sleep_ms > 0 && shape.connections == 1)
+    }
+}
+
+/// What every ratio is to.
+pub(crate) const BASE: &str = "loopswap tokio";
+
+/// The rows: each loop that the binary knows, with its timer's ceiling, and stock tonic. `doctor` says which can run.
+pub(crate) fn rows() -> Result<Vec<Row>, String> {
+    let doctor = Command::new(crate::child::LOOPSWAP).args(["doctor", "--json"]).stdin(Stdio::null()).output();
+    let doctor = doctor.map_err(|error| format!("{} cannot be started: {error}", crate::child::LOOPSWAP))?;
+    let verdicts: Value =
+        serde_json::from_slice(&doctor.stdout).map_err(|error| format!("`loopswap doctor --json` printed no JSON: {error}"))?;
+    let mut rows = vec![Row {
+        name: "stock tonic".into(),
+        http2: "hyper, h2",
+        runtime: "tokio current_thread".into(),
+        kind: Kind::StockTonic,
+        unavailable: None,
+    }];
+    let mut ceilings = Vec::new();
+    for verdict in verdicts["runtimes"].as_array().into_iter().flatten() {
+        let runtime = verdict["runtime"].as_str().unwrap_or_default().to_owned();
+        let unavailable = (verdict["available"] != true).then(|| {
+            let text = |field: &str| verdict[field].as_str().unwrap_or("unknown").to_owned();
+            format!("{}; {}", text("cause"), text("remedy"))
+        });
+        let row =
+            Row { name: format!("loopswap {runtime}"), http2: "hyper, h2", runtime: runtime.clone(), kind: Kind::Loopswap, unavailable };
+        ceilings.push(Row { name: format!("timer ceiling {runtime}"), http2: "none", kind: Kind::Ceiling, ..row.clone() });
+        rows.push(row);
+    }
+    // tokio first: the others are compared with it.
+    rows.sort_by_key(|row| (row.kind != Kind::StockTonic, row.name != BASE));
+    rows.append(&mut ceilings);
+    Ok(rows)
+}
