@@ -25,6 +25,8 @@ use crate::client::{Prepared, SAY_HELLO, run_on};
 pub(crate) use data::parse_data;
 use link::Link;
 pub(crate) use plan::{Amount, Plan};
+#[cfg(test)]
+pub(crate) use report::Bucket;
 pub(crate) use report::{Early, Latencies, Report};
 
 /// How a run is watched, and ended early, from another thread.
