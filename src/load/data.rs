@@ -28,6 +28,10 @@ fn sleep_millisecond<'de, D: Deserializer<'de>>(value: D) -> Result<i32, D::Erro
 ///
 /// What is wrong, and at which line and column.
 pub(crate) fn parse_data(json: &str) -> Result<HelloRequest, serde_json::Error> {
+    // serde would take a list for an object: its fields in order.
+    if json.trim_start().starts_with('[') {
+        return Err(serde_json::Error::custom("a list where a JSON object is expected, as in {\"name\":\"Joe\"}"));
+    }
     let Data { name, sleep_millisecond } = serde_json::from_str(json)?;
     Ok(HelloRequest { name, sleep_millisecond })
 }
@@ -51,7 +55,7 @@ mod tests {
     #[test]
     fn says_what_is_wrong_and_where() {
         let cases = [
-            (r#"{"nam":"Joe"}"#, "unknown field `nam`, expected `name` or `sleep_millisecond`", "column 6"),
+            (r#"{"nam":"Joe"}"#, "unknown field `nam`, expected one of `name`, `sleepMillisecond`, `sleep_millisecond`", "column 6"),
             (r#"{"name":7}"#, "`name`: invalid type: integer `7`, expected a string", "column 9"),
             (r#"{"name":null}"#, "`name`: invalid type: null", "column 12"),
             (r#"{"sleep_millisecond":"10"}"#, "`sleep_millisecond`: invalid type: string \"10\", expected i32", "column 25"),
@@ -59,7 +63,8 @@ mod tests {
             (r#"{"sleep_millisecond":2147483648}"#, "`sleep_millisecond`: invalid value: integer `2147483648`, expected i32", "column 31"),
             (r#"{"name":"a","name":"b"}"#, "duplicate field `name`", "column 18"),
             (r#"{"sleep_millisecond":1,"sleepMillisecond":1}"#, "duplicate field `sleep_millisecond`", "column 41"),
-            ("[]", "invalid", "column"),
+            (r#"["Joe", 10]"#, "a list where a JSON object is expected", ""),
+            ("7", "invalid type: integer `7`, expected a JSON object", "column 1"),
             ("{\n\"name\": }", "expected value", "line 2 column 9"),
             ("", "EOF", "column 0"),
             ("{} {}", "trailing characters", "column 4"),
