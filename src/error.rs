@@ -1,12 +1,12 @@
-//! The one error of this crate: what kept a server from starting, or ended it.
+//! The one error of this crate: what kept a server from starting, or ended it; what kept a client from its server.
 
 use std::error::Error as StdError;
 use std::fmt;
 
 use loopswap_rt::Unavailable;
 
-/// Why a server did not start, or how it ended badly. Displayed in one line, with what to do; so is its debug form, which is what a `main` that
-/// returns it prints.
+/// Why a server did not start, or how it ended badly; why a client found none. Displayed in one line, with what to do; so is its debug form,
+/// which is what a `main` that returns it prints.
 pub struct Error {
     kind: ErrorKind,
     message: String,
@@ -23,6 +23,8 @@ pub enum ErrorKind {
     Unavailable,
     /// An address cannot be listened on.
     Bind,
+    /// No server can be reached at an address.
+    Connect,
     /// A worker ended before it was told to.
     Worker,
     /// The time allowed for draining was over, or it was cut short: calls were cut.
@@ -62,7 +64,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             ErrorKind::Usage | ErrorKind::Unavailable => 2,
-            ErrorKind::Bind | ErrorKind::Worker | ErrorKind::Cut => 1,
+            ErrorKind::Bind | ErrorKind::Connect | ErrorKind::Worker | ErrorKind::Cut => 1,
         }
     }
 }

@@ -25,9 +25,14 @@ pub use loopswap_rt as rt;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cli")]
+mod client;
 mod error;
 pub mod greeter;
 mod hyper_engine;
+mod hyper_io;
+#[cfg(feature = "cli")]
+mod load;
 mod registry;
 mod server;
 mod service;

@@ -1,6 +1,6 @@
 //! `loopswap doctor`: which loops can run here, why the others cannot, and what would change that.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use comfy_table::{Cell, Color, ContentArrangement, Table};
 use loopswap_rt::{Runtime, Worker, sleep, system};
 use serde::Serialize;
 
-use crate::cli::fail;
+use crate::cli::terminal::{coloured, fail};
 use crate::{Loop, UseLoop};
 
 /// The sleep that is measured, and how often.
@@ -144,7 +144,7 @@ impl UseLoop for SleepError {
 
 impl Report {
     fn print(&self) {
-        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let colour = coloured(&io::stdout());
         let paint = |cell: Cell, colour_of: Color| if colour { cell.fg(colour_of) } else { cell };
         let mut loops = Table::new();
         loops.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);

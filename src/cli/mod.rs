@@ -1,10 +1,14 @@
 //! The command line: one file a subcommand, each thin over the library.
 
+mod call;
+mod client;
 mod doctor;
+mod load;
+mod progress;
 mod serve;
+mod summary;
+mod terminal;
 
-use std::fmt::Display;
-use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +16,9 @@ use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 
 use crate::Loop;
+
+/// Where `serve` listens, and where the clients look for it.
+const ADDR: &str = "127.0.0.1:9999";
 
 /// A gRPC server whose event loop is a word at launch.
 ///
@@ -29,6 +36,10 @@ struct CommandLine {
 enum Command {
     /// Serve the Greeter (the default command).
     Serve(serve::Args),
+    /// Say hello to a server, once.
+    Call(call::Args),
+    /// Say hello to a server many times, check every reply, and report latencies as ghz does.
+    Load(load::Args),
     /// Tell which loops can run here, and why the others cannot.
     Doctor(doctor::Args),
 }
@@ -38,6 +49,8 @@ pub fn main() -> ExitCode {
     let CommandLine { command, serve } = CommandLine::parse();
     match command.unwrap_or(Command::Serve(serve)) {
         Command::Serve(args) => serve::run(&args),
+        Command::Call(args) => call::run(&args),
+        Command::Load(args) => load::run(args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }
@@ -51,16 +64,4 @@ fn runtime_words() -> PossibleValuesParser {
 /// `25s`, `500ms`, `1m 30s`.
 fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
     humantime::parse_duration(text)
-}
-
-/// An error in one line, on standard error, as clap prints its own; and the exit code.
-fn fail(error: impl Display, code: u8) -> ExitCode {
-    use anstyle::{AnsiColor, Style};
-    let style = if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-        AnsiColor::Red.on_default().bold()
-    } else {
-        Style::new()
-    };
-    eprintln!("{style}error:{style:#} {error}");
-    ExitCode::from(code)
 }

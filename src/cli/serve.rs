@@ -1,6 +1,6 @@
 //! `loopswap serve`: the Greeter, on the loop that is asked for.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use clap::builder::FalseyValueParser;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{duration, fail, runtime_words};
+use crate::cli::terminal::{coloured, fail};
+use crate::cli::{ADDR, duration, runtime_words};
 use crate::greeter::{GreeterServer, Hello};
 use crate::{Error, Limits, Loop, Server};
 
@@ -21,7 +22,7 @@ pub(super) struct Args {
     runtime: String,
 
     /// Where to listen: IP:PORT, or [IPv6]:PORT; port 0 takes a free one.
-    #[arg(long, env = "LOOPSWAP_ADDR", value_name = "ADDR", default_value = "127.0.0.1:9999")]
+    #[arg(long, env = "LOOPSWAP_ADDR", value_name = "ADDR", default_value = ADDR)]
     addr: String,
 
     /// Worker threads, each with a loop and a listening socket of its own. The default is the CPUs that this process may use.
@@ -64,7 +65,7 @@ fn init_log(args: &Args) -> Result<(), String> {
     let filter = EnvFilter::builder().parse(&args.log).map_err(|error| {
         format!("bad value `{}` for --log: {error}; write a level, as in `info`, or directives, as in `loopswap=debug,h2=info`", args.log)
     })?;
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = coloured(&io::stderr());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour).with_target(false);
     if args.json {
         log.json().flatten_event(true).init();

@@ -1,21 +1,21 @@
 //! The engine `hyper`: HTTP/2 by hyper and h2, over a connection of any loop.
 
 mod executor;
-mod io;
 
 use std::error::Error as StdError;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 
 use hyper::server::conn::http2;
 use loopswap_rt::{Runtime, deadline_after};
 
-use crate::server::{Closed, Engine, Limits, Phase, PhaseWatch};
+use crate::hyper_io::HyperIo;
+use crate::server::{Closed, Engine, Handshake, Limits, Phase, PhaseWatch};
 use crate::service::{Contained, TonicService};
 
 use executor::{LocalExecutor, LoopTimer};
-pub(crate) use io::HyperIo;
 
 /// The engine.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +23,9 @@ pub(crate) struct HyperEngine;
 
 impl<S: TonicService> Engine<S> for HyperEngine {
     async fn serve<R: Runtime>(self, runtime: R, connection: R::Connection, service: S, limits: &Limits, mut phases: PhaseWatch) -> Closed {
-        let io = HyperIo::new(connection);
-        let handshake = io.handshake();
+        let handshake = Rc::new(Handshake::default());
+        let opening = Rc::clone(&handshake);
+        let io = HyperIo::new(connection, move |bytes: &[u8]| opening.observe(bytes));
         let executor = LocalExecutor::new(runtime.clone());
         let serving = http2::Builder::new(executor)
             .timer(LoopTimer::default())

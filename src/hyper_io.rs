@@ -1,4 +1,4 @@
-//! A [`Connection`] in the shape that hyper reads and writes: borrowed buffers, polled.
+//! A [`Connection`] in the shape that hyper reads and writes: borrowed buffers, polled. The server's engine and the client both stand on it.
 //!
 //! The two shapes differ in who owns the bytes. What is lent goes into hyper's buffer at once, and what does not fit waits here. What hyper
 //! writes is copied into a buffer that the connection then owns, and is reported as written at once: h2 may come back with other bytes after a
@@ -7,13 +7,10 @@
 use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use loopswap_rt::Connection;
-
-use crate::server::Handshake;
 
 /// The most that one write takes: what a send hands to the kernel.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
@@ -21,25 +18,21 @@ const WRITE_BYTES_MAX: usize = 64 * 1024;
 /// An idle connection keeps no larger send buffer than this.
 const IDLE_BUFFER_BYTES_MAX: usize = 4 * 1024;
 
-/// hyper's view of a connection.
-pub(crate) struct HyperIo<C> {
+/// hyper's view of a connection. `O` is shown the bytes that arrive.
+pub(crate) struct HyperIo<C, O> {
     connection: C,
     /// What was lent and found no room in hyper's buffer, from `received_at` on.
     received: Vec<u8>,
     received_at: usize,
     /// The send buffer, while the connection does not hold it.
     spare: Vec<u8>,
-    handshake: Rc<Handshake>,
+    observe: O,
 }
 
-impl<C: Connection> HyperIo<C> {
-    pub(crate) fn new(connection: C) -> Self {
-        Self { connection, received: Vec::new(), received_at: 0, spare: Vec::new(), handshake: Rc::default() }
-    }
-
-    /// How far the peer's opening has come.
-    pub(crate) fn handshake(&self) -> Rc<Handshake> {
-        Rc::clone(&self.handshake)
+impl<C: Connection, O: FnMut(&[u8]) + Unpin> HyperIo<C, O> {
+    /// `observe` is called with all bytes in their order, each once, before hyper sees them.
+    pub(crate) fn new(connection: C, observe: O) -> Self {
+        Self { connection, received: Vec::new(), received_at: 0, spare: Vec::new(), observe }
     }
 
     /// Waits for the send under way, if there is one.
@@ -74,12 +67,12 @@ impl<C: Connection> HyperIo<C> {
     }
 }
 
-impl<C: Connection> Read for HyperIo<C> {
+impl<C: Connection, O: FnMut(&[u8]) + Unpin> Read for HyperIo<C, O> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut cursor: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let Self { connection, received, received_at, handshake, .. } = &mut *self;
+        let Self { connection, received, received_at, observe, .. } = &mut *self;
         if *received_at == received.len() {
             let copied = ready!(connection.poll_receive(cx, |bytes| {
-                handshake.observe(bytes);
+                observe(bytes);
                 let (now, later) = bytes.split_at(bytes.len().min(cursor.remaining()));
                 cursor.put_slice(now);
                 received.clear();
@@ -100,7 +93,7 @@ impl<C: Connection> Read for HyperIo<C> {
     }
 }
 
-impl<C: Connection> Write for HyperIo<C> {
+impl<C: Connection, O: FnMut(&[u8]) + Unpin> Write for HyperIo<C, O> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_all_of(cx, &[io::IoSlice::new(buf)])
     }

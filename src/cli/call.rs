@@ -1,0 +1,105 @@
+//! `loopswap call`: one SayHello.
+
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use loopswap_rt::Runtime;
+use prost::Message;
+use serde_json::json;
+use tonic::{Code, Status};
+
+use crate::cli::client::ClientArgs;
+use crate::cli::duration;
+use crate::cli::terminal::{self, BAD, coloured, fail, styled};
+use crate::client::{Channel, Prepared, SAY_HELLO, Target, code_name, run_on};
+use crate::greeter::{HelloReply, HelloRequest};
+use crate::{Error, ErrorKind, EventLoop, UseLoop};
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    client: ClientArgs,
+
+    /// Who says hello.
+    #[arg(long, env = "LOOPSWAP_NAME", default_value = "Joe")]
+    name: String,
+
+    /// How long the server is to sleep before it answers, in milliseconds.
+    #[arg(long, env = "LOOPSWAP_SLEEP_MS", value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    sleep_ms: i32,
+
+    /// How long the reply may take. The server is told.
+    #[arg(long, env = "LOOPSWAP_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration)]
+    timeout: Duration,
+}
+
+/// Makes the call; succeeds when it ends with OK.
+pub(super) fn run(args: &Args) -> ExitCode {
+    let (target, event_loop) = match args.client.target().and_then(|target| Ok((target, args.client.event_loop()?))) {
+        Ok(both) => both,
+        Err(error) => return fail(&error, error.exit_code()),
+    };
+    let request = HelloRequest { name: args.name.clone(), sleep_millisecond: args.sleep_ms };
+    let (addr, runtime) = (target.text().to_owned(), event_loop.name());
+    let called = event_loop.with(Call { target, request, timeout: args.timeout });
+    let (reply, latency) = match called {
+        Ok(called) => (called.reply, Some(called.latency)),
+        // A server that is not there is how this call ended.
+        Err(error) if error.kind() == ErrorKind::Connect => (Err(Status::unavailable(error.to_string())), None),
+        Err(error) => return fail(&error, error.exit_code()),
+    };
+    let is_ok = reply.is_ok();
+    if args.client.json {
+        let (code, message, reply) = match reply {
+            Ok(reply) => (Code::Ok, String::new(), Some(reply.message)),
+            Err(status) => (status.code(), status.message().to_owned(), None),
+        };
+        let latency_ms = latency.map(|latency| latency.as_secs_f64() * 1000.0);
+        let line = json!({
+            "status": code_name(code), "message": message, "reply": reply, "latency_ms": latency_ms, "addr": addr, "runtime": runtime,
+        });
+        terminal::print(format_args!("{line}\n"));
+    } else {
+        match reply {
+            Ok(reply) => terminal::print(format_args!("{}\n", reply.message)),
+            Err(status) => {
+                let style = styled(BAD, coloured(&io::stderr()));
+                eprintln!("{style}{}:{style:#} {}", code_name(status.code()), status.message());
+            }
+        }
+    }
+    if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A call to be.
+struct Call {
+    target: Target,
+    request: HelloRequest,
+    timeout: Duration,
+}
+
+/// A call that was made, and how long it took once there was a connection.
+struct Called {
+    reply: Result<HelloReply, Status>,
+    latency: Duration,
+}
+
+impl UseLoop for Call {
+    type Output = Result<Called, Error>;
+
+    fn with<R: Runtime>(self, runtime: R) -> Self::Output {
+        let call = Prepared::new(&self.target, SAY_HELLO, &self.request, self.timeout)?;
+        let on = runtime.clone();
+        run_on(&runtime, move || async move {
+            let mut channel = Channel::open(&on, &self.target).await?;
+            let start = on.now();
+            let encoded = channel.call(&call).await;
+            let latency = on.now().saturating_duration_since(start);
+            let reply = encoded.map_err(|failure| failure.into_status()).and_then(|encoded| {
+                HelloReply::decode(encoded).map_err(|error| Status::internal(format!("the reply is not a HelloReply: {error}")))
+            });
+            Ok(Called { reply, latency })
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! `loopswap load`: the client of the experiment, with ghz's flags and ghz's summary.
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use loopswap_rt::Runtime;
+use serde_json::{Value, json};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+use tokio::sync::watch;
+
+use crate::cli::client::ClientArgs;
+use crate::cli::progress::Bar;
+use crate::cli::terminal::{self, coloured, fail};
+use crate::cli::{duration, summary};
+use crate::greeter::HelloRequest;
+use crate::load::{Amount, Early, Plan, Progress, Report, Watch, parse_data, run as run_plan};
+use crate::{Error, ErrorKind, EventLoop, UseLoop};
+
+/// Latencies are those of the calls that ended with OK and the right reply; a reply with another text counts as an error. The exit code is 0 when every
+/// call was right, and 1 otherwise. Ctrl-C ends the run, and reports what was done.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "The article's load: loopswap load -c 100 -n 10000")]
+pub(super) struct Args {
+    #[command(flatten)]
+    client: ClientArgs,
+
+    /// Calls in flight at a time.
+    #[arg(short, long, env = "LOOPSWAP_CONCURRENCY", value_name = "N", default_value_t = 50)]
+    concurrency: usize,
+
+    /// Calls in all.
+    #[arg(short = 'n', long, env = "LOOPSWAP_TOTAL", value_name = "N", default_value_t = 200)]
+    total: u64,
+
+    /// Connections, over which the calls in flight are spread evenly.
+    #[arg(long, env = "LOOPSWAP_CONNECTIONS", value_name = "N", default_value_t = 1)]
+    connections: usize,
+
+    /// Calls a second, at most; 0 for as many as go. With a rate, a latency counts from the time at which the call was due, so that calls which a slow
+    /// server holds up show it. The loop's timer keeps the rate: tokio's is up to 1 ms late, and so are the latencies; tokio-uring's 0.1 ms.
+    #[arg(long, env = "LOOPSWAP_RPS", value_name = "N", default_value_t = 0)]
+    rps: u32,
+
+    /// The HelloRequest: `name`, a string, and `sleep_millisecond`, an int32.
+    #[arg(short, long, env = "LOOPSWAP_DATA", value_name = "JSON", default_value = r#"{"name":"Joe","sleep_millisecond":10}"#, value_parser = parse_data)]
+    data: HelloRequest,
+
+    /// Begin calls for this long, and let --total be [default: no].
+    #[arg(short = 'z', long, env = "LOOPSWAP_DURATION", value_name = "TIME", value_parser = duration)]
+    duration: Option<Duration>,
+
+    /// How long each reply may take. The server is told.
+    #[arg(long, env = "LOOPSWAP_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = duration)]
+    timeout: Duration,
+
+    /// Calls to make before, which are not counted.
+    #[arg(long, env = "LOOPSWAP_WARMUP", value_name = "N", default_value_t = 0)]
+    warmup: u64,
+
+    /// Show no progress bar [default: one is shown when standard error is a terminal].
+    #[arg(long, env = "LOOPSWAP_NO_PROGRESS", value_parser = FalseyValueParser::new())]
+    no_progress: bool,
+}
+
+/// Runs the load, and prints the report.
+pub(super) fn run(args: Args) -> ExitCode {
+    match load(args) {
+        Ok(code) => code,
+        Err(error) => fail(&error, error.exit_code()),
+    }
+}
+
+fn load(args: Args) -> Result<ExitCode, Error> {
+    let plan = Plan {
+        target: args.client.target()?,
+        request: args.data,
+        concurrency: args.concurrency,
+        connections: args.connections,
+        amount: args.duration.map_or(Amount::Calls(args.total), Amount::Time),
+        rps: args.rps,
+        timeout: args.timeout,
+        warmup: args.warmup,
+    };
+    let event_loop = args.client.event_loop()?;
+    let facts = json!({
+        "concurrency": plan.concurrency, "connections": plan.connections, "rps": plan.rps,
+        "addr": plan.target.text(), "runtime": event_loop.name(),
+    });
+    let amount = plan.amount;
+    let progress = Arc::new(Progress::default());
+    let stop = stop_on_signals()?;
+    let bar = (!args.no_progress).then(|| Bar::start(amount, Arc::clone(&progress)));
+    let report = event_loop.with(Run { plan, watch: Watch { progress, stop } });
+    drop(bar);
+    let report = report?;
+    if args.client.json {
+        terminal::print(format_args!("{}\n", as_json(&report, facts)));
+    } else {
+        terminal::print(summary::text(&report, amount, coloured(&io::stdout())));
+    }
+    Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// `true` after the first SIGINT or SIGTERM. The second does what it does by default: it ends the process.
+fn stop_on_signals() -> Result<watch::Receiver<bool>, Error> {
+    let failed = |error: io::Error| Error::new(ErrorKind::Worker, format!("signals cannot be watched: {error}")).with_source(error);
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+    let (stop, stopped) = watch::channel(false);
+    let body = move || {
+        for signal in signals.forever() {
+            if stop.send_replace(true) {
+                let _ = emulate_default_handler(signal);
+            }
+        }
+    };
+    thread::Builder::new().name("signals".into()).spawn(body).map_err(failed)?;
+    Ok(stopped)
+}
+
+struct Run {
+    plan: Plan,
+    watch: Watch,
+}
+
+impl UseLoop for Run {
+    type Output = Result<Report, Error>;
+
+    fn with<R: Runtime>(self, runtime: R) -> Self::Output {
+        run_plan(runtime, self.plan, self.watch)
+    }
+}
+
+/// The report with its facts. Field names carry their units and stay as they are.
+fn as_json(report: &Report, facts: Value) -> Value {
+    let ms = |duration: Duration| duration.as_nanos() as f64 / 1e6;
+    let latencies = report.latencies.as_ref();
+    let percentile = |(percent, latency): (f64, Duration)| (format!("p{percent}").replace('.', ""), json!(ms(latency)));
+    let errors = report.errors.iter().map(|(message, count)| json!({ "message": message, "count": count }));
+    let mut object = json!({
+        "count": report.count,
+        "ok": report.ok,
+        "total_s": report.total.as_secs_f64(),
+        "slowest_ms": latencies.map(|latencies| ms(latencies.slowest)),
+        "fastest_ms": latencies.map(|latencies| ms(latencies.fastest)),
+        "average_ms": latencies.map(|latencies| ms(latencies.average)),
+        "requests_per_second": report.requests_per_second(),
+        "latency_ms": latencies.map(|latencies| latencies.percentiles.map(percentile).into_iter().collect::<serde_json::Map<_, _>>()),
+        "statuses": report.statuses.iter().map(|(status, count)| (status.to_string(), json!(count))).collect::<serde_json::Map<_, _>>(),
+        "errors": errors.collect::<Vec<_>>(),
+        "wrong_replies": report.wrong_replies,
+        "abandoned": report.abandoned,
+        "interrupted": matches!(report.early, Some(Early::Interrupted)),
+        "gave_up": match &report.early {
+            Some(Early::GivenUp(status)) => Some(status.message()),
+            _ => None,
+        },
+    });
+    if let (Value::Object(object), Value::Object(facts)) = (&mut object, facts) {
+        object.extend(facts);
+    }
+    object
+}

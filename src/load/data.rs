@@ -1,0 +1,77 @@
+//! The request, as JSON: what protobuf's JSON mapping gives a HelloRequest, read strictly.
+
+use serde::de::{Deserialize, Deserializer, Error as _};
+
+use crate::greeter::HelloRequest;
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a JSON object")]
+struct Data {
+    #[serde(default, deserialize_with = "name")]
+    name: String,
+    #[serde(default, alias = "sleepMillisecond", deserialize_with = "sleep_millisecond")]
+    sleep_millisecond: i32,
+}
+
+fn name<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
+    String::deserialize(value).map_err(|error| D::Error::custom(format_args!("`name`: {error}")))
+}
+
+fn sleep_millisecond<'de, D: Deserializer<'de>>(value: D) -> Result<i32, D::Error> {
+    i32::deserialize(value).map_err(|error| D::Error::custom(format_args!("`sleep_millisecond`: {error}")))
+}
+
+/// Reads a HelloRequest: `{"name": "Joe", "sleep_millisecond": 10}`, or `sleepMillisecond` as protobuf writes it. A field that is left out has its
+/// default, "" or 0.
+///
+/// # Errors
+///
+/// What is wrong, and at which line and column.
+pub(crate) fn parse_data(json: &str) -> Result<HelloRequest, serde_json::Error> {
+    // serde would take a list for an object: its fields in order.
+    if json.trim_start().starts_with('[') {
+        return Err(serde_json::Error::custom("a list where a JSON object is expected, as in {\"name\":\"Joe\"}"));
+    }
+    let Data { name, sleep_millisecond } = serde_json::from_str(json)?;
+    Ok(HelloRequest { name, sleep_millisecond })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(name: &str, sleep_millisecond: i32) -> HelloRequest {
+        HelloRequest { name: name.into(), sleep_millisecond }
+    }
+
+    #[test]
+    fn reads_both_spellings_and_defaults() {
+        assert_eq!(parse_data(r#"{"name":"Joe","sleep_millisecond":10}"#).unwrap(), request("Joe", 10));
+        assert_eq!(parse_data(r#" { "sleepMillisecond" : -1 } "#).unwrap(), request("", -1));
+        assert_eq!(parse_data(r#"{"name":"J\u00f6"}"#).unwrap(), request("Jö", 0));
+        assert_eq!(parse_data("{}").unwrap(), request("", 0));
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_where() {
+        let cases = [
+            (r#"{"nam":"Joe"}"#, "unknown field `nam`, expected one of `name`, `sleepMillisecond`, `sleep_millisecond`", "column 6"),
+            (r#"{"name":7}"#, "`name`: invalid type: integer `7`, expected a string", "column 9"),
+            (r#"{"name":null}"#, "`name`: invalid type: null", "column 12"),
+            (r#"{"sleep_millisecond":"10"}"#, "`sleep_millisecond`: invalid type: string \"10\", expected i32", "column 25"),
+            (r#"{"sleep_millisecond":1.5}"#, "`sleep_millisecond`: invalid type: floating point `1.5`", "column 24"),
+            (r#"{"sleep_millisecond":2147483648}"#, "`sleep_millisecond`: invalid value: integer `2147483648`, expected i32", "column 31"),
+            (r#"{"name":"a","name":"b"}"#, "duplicate field `name`", "column 18"),
+            (r#"{"sleep_millisecond":1,"sleepMillisecond":1}"#, "duplicate field `sleep_millisecond`", "column 41"),
+            (r#"["Joe", 10]"#, "a list where a JSON object is expected", ""),
+            ("7", "invalid type: integer `7`, expected a JSON object", "column 1"),
+            ("{\n\"name\": }", "expected value", "line 2 column 9"),
+            ("", "EOF", "column 0"),
+            ("{} {}", "trailing characters", "column 4"),
+        ];
+        for (json, what, place) in cases {
+            let error = parse_data(json).unwrap_err().to_string();
+            assert!(error.contains(what) && error.contains(place), "{json}: {error}");
+        }
+    }
+}
