@@ -78,17 +78,22 @@ fn bad_log_filter_is_named() {
 fn every_flag_has_an_environment_variable_and_shows_its_default() {
     for command in ["serve", "call", "load", "doctor"] {
         let help = output(loopswap().args([command, "--help"])).stdout;
-        let (_, options) = help.split_once("Options:").expect("it has options");
-        // Lines are wrapped anywhere; a flag's paragraph ends where the next begins.
-        let words = options.split_whitespace().collect::<Vec<_>>().join(" ");
-        let mut n_flags = 0;
-        for paragraph in words.split(" --").skip(1).filter(|paragraph| !paragraph.starts_with("help") && !paragraph.starts_with("version"))
-        {
-            assert!(paragraph.contains("[env: LOOPSWAP_"), "{command} has a flag without environment variable: --{paragraph}");
-            assert!(paragraph.contains("[default: "), "{command} has a flag that shows no default: --{paragraph}");
-            n_flags += 1;
+        // A flag stands near the margin; the lines of its paragraph are indented further.
+        let is_flag = |line: &str| line.trim_start().starts_with('-') && line.len() - line.trim_start().len() <= 6;
+        let mut flags: Vec<String> = Vec::new();
+        for line in help.lines() {
+            if is_flag(line) {
+                flags.push(line.into());
+            } else if let Some(flag) = flags.last_mut() {
+                flag.push_str(line);
+            }
         }
-        assert!(n_flags > 0, "no flags in: {help}");
+        flags.retain(|flag| !flag.contains("--help") && !flag.contains("--version"));
+        assert!(!flags.is_empty(), "no flags in: {help}");
+        for flag in flags.iter().map(|flag| flag.split_whitespace().collect::<Vec<_>>().join(" ")) {
+            assert!(flag.contains("[env: LOOPSWAP_"), "{command} has a flag without environment variable: {flag}");
+            assert!(flag.contains("[default: "), "{command} has a flag that shows no default: {flag}");
+        }
     }
 }
 
