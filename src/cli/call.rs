@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use loopswap_rt::Runtime;
 use prost::Message;
-use serde_json::json;
+use serde::Serialize;
 use tonic::{Code, Status};
 
 use crate::cli::client::ClientArgs;
@@ -49,27 +49,37 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Err(error) if error.kind() == ErrorKind::Connect => (Err(Status::unavailable(error.to_string())), None),
         Err(error) => return fail(&error, error.exit_code()),
     };
-    let is_ok = reply.is_ok();
-    if args.client.json {
-        let (code, message, reply) = match reply {
-            Ok(reply) => (Code::Ok, String::new(), Some(reply.message)),
-            Err(status) => (status.code(), status.message().to_owned(), None),
-        };
-        let latency_ms = latency.map(|latency| latency.as_secs_f64() * 1000.0);
-        let line = json!({
-            "status": code_name(code), "message": message, "reply": reply, "latency_ms": latency_ms, "addr": addr, "runtime": runtime,
-        });
-        terminal::print(format_args!("{line}\n"));
-    } else {
-        match reply {
-            Ok(reply) => terminal::print(format_args!("{}\n", reply.message)),
-            Err(status) => {
-                let style = styled(BAD, coloured(&io::stderr()));
-                eprintln!("{style}{}:{style:#} {}", code_name(status.code()), status.message());
-            }
+    let json = args.client.json.then(|| Json {
+        status: code_name(reply.as_ref().map_or_else(Status::code, |_| Code::Ok)),
+        message: reply.as_ref().err().map_or("", Status::message),
+        reply: reply.as_ref().ok().map(|reply| reply.message.as_str()),
+        latency_ms: latency.map(|latency| latency.as_nanos() as f64 / 1e6),
+        addr: &addr,
+        runtime,
+    });
+    match (json, &reply) {
+        (Some(json), _) => terminal::print_json(&json),
+        (None, Ok(reply)) => terminal::print(format_args!("{}\n", reply.message)),
+        (None, Err(status)) => {
+            let style = styled(BAD, coloured(&io::stderr()));
+            eprintln!("{style}{}:{style:#} {}", code_name(status.code()), status.message());
         }
     }
-    if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if reply.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// How it went, for scripts.
+#[derive(Debug, Serialize)]
+struct Json<'a> {
+    status: &'static str,
+    /// The status's; empty with OK.
+    message: &'a str,
+    /// Null without one.
+    reply: Option<&'a str>,
+    /// Without connecting; null where that failed.
+    latency_ms: Option<f64>,
+    addr: &'a str,
+    runtime: &'static str,
 }
 
 /// A call to be.

@@ -8,22 +8,20 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use loopswap_rt::Runtime;
-use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use tokio::sync::watch;
 
 use crate::cli::client::ClientArgs;
+use crate::cli::load_json::{Facts, Json};
 use crate::cli::progress::Bar;
 use crate::cli::terminal::{self, coloured, fail};
 use crate::cli::{duration, summary};
 use crate::greeter::HelloRequest;
-use crate::load::{Amount, Early, Plan, Progress, Report, Watch, parse_data, run as run_plan};
+use crate::load::{Amount, Plan, Progress, Report, Watch, parse_data, run as run_plan};
 use crate::{Error, ErrorKind, EventLoop, UseLoop};
 
-/// Latencies are those of the calls that ended with OK and the right reply; a reply with another text counts as an error. The exit code is 0 when every
-/// call was right, and 1 otherwise. Ctrl-C ends the run, and reports what was done.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "The article's load: loopswap load -c 100 -n 10000")]
 pub(super) struct Args {
@@ -88,10 +86,13 @@ fn load(args: Args) -> Result<ExitCode, Error> {
         warmup: args.warmup,
     };
     let event_loop = args.client.event_loop()?;
-    let facts = json!({
-        "concurrency": plan.concurrency, "connections": plan.connections, "rps": plan.rps,
-        "addr": plan.target.text(), "runtime": event_loop.name(),
-    });
+    let facts = Facts {
+        concurrency: plan.concurrency,
+        connections: plan.connections,
+        rps: plan.rps,
+        addr: plan.target.text().into(),
+        runtime: event_loop.name(),
+    };
     let amount = plan.amount;
     let progress = Arc::new(Progress::default());
     let stop = stop_on_signals()?;
@@ -100,7 +101,7 @@ fn load(args: Args) -> Result<ExitCode, Error> {
     drop(bar);
     let report = report?;
     if args.client.json {
-        terminal::print(format_args!("{}\n", as_json(&report, facts)));
+        terminal::print_json(&Json::new(&report, facts));
     } else {
         terminal::print(summary::text(&report, amount, coloured(&io::stdout())));
     }
@@ -134,35 +135,4 @@ impl UseLoop for Run {
     fn with<R: Runtime>(self, runtime: R) -> Self::Output {
         run_plan(runtime, self.plan, self.watch)
     }
-}
-
-/// The report with its facts. Field names carry their units and stay as they are.
-fn as_json(report: &Report, facts: Value) -> Value {
-    let ms = |duration: Duration| duration.as_nanos() as f64 / 1e6;
-    let latencies = report.latencies.as_ref();
-    let percentile = |(percent, latency): (f64, Duration)| (format!("p{percent}").replace('.', ""), json!(ms(latency)));
-    let errors = report.errors.iter().map(|(message, count)| json!({ "message": message, "count": count }));
-    let mut object = json!({
-        "count": report.count,
-        "ok": report.ok,
-        "total_s": report.total.as_secs_f64(),
-        "slowest_ms": latencies.map(|latencies| ms(latencies.slowest)),
-        "fastest_ms": latencies.map(|latencies| ms(latencies.fastest)),
-        "average_ms": latencies.map(|latencies| ms(latencies.average)),
-        "requests_per_second": report.requests_per_second(),
-        "latency_ms": latencies.map(|latencies| latencies.percentiles.map(percentile).into_iter().collect::<serde_json::Map<_, _>>()),
-        "statuses": report.statuses.iter().map(|(status, count)| (status.to_string(), json!(count))).collect::<serde_json::Map<_, _>>(),
-        "errors": errors.collect::<Vec<_>>(),
-        "wrong_replies": report.wrong_replies,
-        "abandoned": report.abandoned,
-        "interrupted": matches!(report.early, Some(Early::Interrupted)),
-        "gave_up": match &report.early {
-            Some(Early::GivenUp(status)) => Some(status.message()),
-            _ => None,
-        },
-    });
-    if let (Value::Object(object), Value::Object(facts)) = (&mut object, facts) {
-        object.extend(facts);
-    }
-    object
 }

@@ -4,6 +4,7 @@ mod call;
 mod client;
 mod doctor;
 mod load;
+mod load_json;
 mod progress;
 mod serve;
 mod summary;
@@ -39,6 +40,9 @@ enum Command {
     /// Say hello to a server, once.
     Call(call::Args),
     /// Say hello to a server many times, check every reply, and report latencies as ghz does.
+    ///
+    /// Latencies are those of the calls that ended with OK and the right reply; a reply with another text counts as an error. The exit code is 0
+    /// when every call was right, and 1 otherwise. Ctrl-C ends the run and reports what was done.
     Load(load::Args),
     /// Tell which loops can run here, and why the others cannot.
     Doctor(doctor::Args),

@@ -27,7 +27,7 @@ impl Bar {
         let (end, ended) = mpsc::channel();
         let body = move || {
             let start = Instant::now();
-            let bar = ProgressBar::no_length().with_style(style(amount));
+            let bar = ProgressBar::no_length().with_style(style());
             while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(DRAW_EVERY) {
                 draw(&bar, amount, &progress, start.elapsed());
             }
@@ -48,34 +48,35 @@ impl Drop for Bar {
     }
 }
 
-fn style(amount: Amount) -> ProgressStyle {
+fn style() -> ProgressStyle {
     let bar = if coloured(&io::stderr()) { "{bar:40.cyan/dim}" } else { "{bar:40}" };
-    let rest = match amount {
-        Amount::Calls(_) => "{msg}, {eta} left",
-        Amount::Time(_) => "{msg}",
-    };
-    let style = ProgressStyle::with_template(&format!("{bar} {{percent:>3}} %  {rest}")).expect("the templates are ours");
+    let style = ProgressStyle::with_template(&format!("{bar} {{percent:>3}} %  {{msg}}")).expect("the template is ours");
     style.progress_chars("━╸─")
 }
 
 fn draw(bar: &ProgressBar, amount: Amount, progress: &Progress, elapsed: Duration) {
     let n_ended = progress.n_ended.load(Ordering::Relaxed);
     let n_failed = progress.n_failed.load(Ordering::Relaxed);
-    let per_second = HumanCount((n_ended as f64 / elapsed.as_secs_f64()) as u64);
-    let failed = if n_failed == 0 { String::new() } else { format!(", {} failed", HumanCount(n_failed)) };
-    let n_ended_text = HumanCount(n_ended);
-    match amount {
+    let per_second = n_ended as f64 / elapsed.as_secs_f64();
+    let (of, seconds_left) = match amount {
         Amount::Calls(total) => {
             bar.set_length(total);
             bar.set_position(n_ended);
-            bar.set_message(format!("{n_ended_text} of {} calls{failed}, {per_second}/s", HumanCount(total)));
+            (format!(" of {}", HumanCount(total)), (total - n_ended) as f64 / per_second)
         }
         Amount::Time(time) => {
-            let left = Duration::from_secs(time.saturating_sub(elapsed).as_secs_f64().ceil() as u64);
             bar.set_length(time.as_millis() as u64);
             bar.set_position(elapsed.min(time).as_millis() as u64);
-            bar.set_message(format!("{n_ended_text} calls{failed}, {per_second}/s, {} left", humantime::format_duration(left)));
+            (String::new(), time.saturating_sub(elapsed).as_secs_f64())
         }
-    }
+    };
+    let failed = if n_failed == 0 { String::new() } else { format!(", {} failed", HumanCount(n_failed)) };
+    // Before the first call has ended, nobody knows.
+    let left = if seconds_left.is_finite() {
+        format!(", {} left", humantime::format_duration(Duration::from_secs(seconds_left.ceil() as u64)))
+    } else {
+        String::new()
+    };
+    bar.set_message(format!("{}{of} calls{failed}, {}/s{left}", HumanCount(n_ended), HumanCount(per_second as u64)));
     bar.tick();
 }

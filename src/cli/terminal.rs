@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use serde::Serialize;
 
 /// What failed.
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -28,6 +29,11 @@ pub(super) fn styled(style: Style, coloured: bool) -> Style {
 /// Writes to standard output. A reader that has gone wants no more, which is no error.
 pub(super) fn print(text: impl Display) {
     let _ = write!(io::stdout().lock(), "{text}");
+}
+
+/// Writes a value to standard output, as JSON in one line.
+pub(super) fn print_json(value: &impl Serialize) {
+    print(format_args!("{}\n", serde_json::to_string(value).expect("keys are strings, and nothing fails to serialise")));
 }
 
 /// An error in one line, on standard error, as clap prints its own; and the exit code.

@@ -28,7 +28,9 @@ pub(super) fn from_http(status: StatusCode) -> Status {
 /// What an error of the stream or of the connection means (gRPC, PROTOCOL-HTTP2.md, "Errors").
 pub(super) fn from_h2(error: &h2::Error) -> Status {
     if !error.is_reset() {
-        return Status::unavailable(format!("the connection broke: {error}"));
+        // What we found wrong ourselves is mostly another protocol.
+        let hint = if error.is_library() { "; does the server speak HTTP/2, without TLS?" } else { "" };
+        return Status::unavailable(format!("the connection broke: {error}{hint}"));
     }
     Status::new(error.reason().map_or(Code::Internal, from_reset), format!("the call was reset: {error}"))
 }

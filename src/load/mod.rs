@@ -11,6 +11,8 @@ mod plan;
 mod report;
 mod session;
 mod tally;
+#[cfg(all(test, feature = "tokio"))]
+mod tests;
 
 use std::rc::Rc;
 use std::sync::Arc;
