@@ -22,6 +22,7 @@ macro_rules! loops {
         }
 
         impl EventLoop for Loop {
+            #[allow(unused_variables, reason = "a build without loops has nothing to call")]
             fn with<U: UseLoop>(self, user: U) -> U::Output {
                 match self {
                     $(#[cfg(feature = $feature)] Self::$variant(adapter) => user.with(adapter),)*
@@ -106,6 +107,7 @@ impl Loop {
     }
 
     /// The loop's word: on command lines, in logs and benches.
+    #[allow(unreachable_code, reason = "a build without loops has no value to call it on")]
     pub fn name(&self) -> &'static str {
         struct Name;
         impl UseLoop for Name {
@@ -122,6 +124,7 @@ impl Loop {
     /// # Errors
     ///
     /// The cause and the remedy.
+    #[allow(unreachable_code, reason = "a build without loops has no value to call it on")]
     pub fn probe(&self) -> Result<(), Unavailable> {
         struct Probe;
         impl UseLoop for Probe {
