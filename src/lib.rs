@@ -41,3 +41,8 @@ pub use error::{Error, ErrorKind};
 pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
 pub use server::{Builder, Handle, Limits, Running, Server};
 pub use service::TonicService;
+
+/// The README's service, so that it goes on compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
