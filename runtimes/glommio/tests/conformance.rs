@@ -1,3 +1,3 @@
-//! The contract of a loop, checked on tokio.
+//! The contract of a loop, checked on glommio.
 
 loopswap_conformance::suite!(glommio, loopswap_glommio::Glommio::default());

@@ -1,3 +1,3 @@
-//! The contract of a loop, checked on tokio.
+//! The contract of a loop, checked on tokio-uring.
 
 loopswap_conformance::suite!(tokio_uring, loopswap_tokio_uring::TokioUring::default());
