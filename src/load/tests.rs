@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use tokio_sync::sync::watch;
+use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use crate::client::Target;
