@@ -29,6 +29,10 @@ use crate::cell::Outcome;
 use crate::plan::Plan;
 use crate::report::Report;
 
+/// The binary's allocator, for the stock peer that this process becomes: the rows differ in the server, not in malloc.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The experiment: every loop side by side.
 #[derive(Debug, Parser)]
 #[command(name = "loop_swap", bin_name = "cargo bench --bench loop_swap --")]

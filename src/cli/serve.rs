@@ -21,7 +21,7 @@ pub(super) struct Args {
     #[arg(long, env = "LOOPSWAP_RUNTIME", value_name = "LOOP", default_value = "auto", value_parser = runtime_words())]
     runtime: String,
 
-    /// Where to listen: IP:PORT, or [IPv6]:PORT; port 0 takes a free one.
+    /// Where to listen: IP:PORT, [IPv6]:PORT, or unix:PATH with one worker; port 0 takes a free one.
     #[arg(long, env = "LOOPSWAP_ADDR", value_name = "ADDR", default_value = ADDR)]
     addr: String,
 

@@ -1,6 +1,7 @@
 //! The engine `hyper`: HTTP/2 by hyper and h2, over a connection of any loop.
 
-mod executor;
+mod streams;
+mod timer;
 
 use std::error::Error as StdError;
 use std::future::{Future, poll_fn};
@@ -15,7 +16,8 @@ use crate::hyper_io::HyperIo;
 use crate::server::{Closed, Engine, Handshake, Limits, Phase, PhaseWatch};
 use crate::service::{Contained, TonicService};
 
-use executor::{LocalExecutor, LoopTimer};
+use streams::Streams;
+use timer::LoopTimer;
 
 /// The engine.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +28,8 @@ impl<S: TonicService> Engine<S> for HyperEngine {
         let handshake = Rc::new(Handshake::default());
         let opening = Rc::clone(&handshake);
         let io = HyperIo::new(connection, move |bytes: &[u8]| opening.observe(bytes));
-        let executor = LocalExecutor::new(runtime.clone());
-        let serving = http2::Builder::new(executor)
+        let mut streams = Streams::default();
+        let serving = http2::Builder::new(streams.executor())
             .timer(LoopTimer::default())
             // gRPC knows no date, and it would enter the header table anew every second.
             .auto_date_header(false)
@@ -58,6 +60,8 @@ impl<S: TonicService> Engine<S> for HyperEngine {
                     Err(error) => Closed::Broken(reason(&error)),
                 });
             }
+            // What the connection has just read; their answers are sent at its next turn, for which they wake this task.
+            streams.poll(cx);
             // After the connection was polled, which is what reads.
             if let Some(sleep) = deadline.as_mut().as_pin_mut() {
                 if handshake.is_done() {

@@ -1,33 +1,11 @@
-//! hyper's tasks and timers, on the loop of the worker.
+//! hyper's timers, on the loop of the worker.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use loopswap_rt::{Runtime, now, sleep};
-
-/// Spawns hyper's tasks on the current loop.
-#[derive(Clone, Debug)]
-pub(crate) struct LocalExecutor<R> {
-    runtime: R,
-}
-
-impl<R> LocalExecutor<R> {
-    pub(crate) fn new(runtime: R) -> Self {
-        Self { runtime }
-    }
-}
-
-impl<R, F> hyper::rt::Executor<F> for LocalExecutor<R>
-where
-    R: Runtime,
-    F: Future<Output = ()> + 'static,
-{
-    fn execute(&self, task: F) {
-        self.runtime.spawn(task);
-    }
-}
+use loopswap_rt::{now, sleep};
 
 /// hyper's timer: it wants its sleeps to be `Send`, as the ambient ones are.
 #[derive(Clone, Debug, Default)]
