@@ -2,7 +2,7 @@
 //!
 //! An adapter takes the whole suite by one line, in a file of its `tests/`:
 //!
-//! ```ignore
+//! ```text
 //! loopswap_conformance::suite!(tokio, loopswap_tokio::Tokio::default());
 //! ```
 //!
