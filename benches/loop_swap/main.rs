@@ -1,6 +1,6 @@
 //! The experiment: every loop side by side, in one table.
 //!
-//!     cargo bench --bench loop_swap                        # everything, in about three minutes
+//!     cargo bench --bench loop_swap                        # everything, in about two minutes
 //!     cargo bench --bench loop_swap -- --quick             # one short round
 //!     cargo bench --bench loop_swap -- --json FILE         # every measurement, too
 //!
