@@ -85,3 +85,40 @@ fn until_free<T>(mut bind: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+
+    #[test]
+    fn every_worker_gets_a_socket_on_the_same_port_that_hands_down_nodelay() {
+        for n in [1, 3] {
+            let listeners = bind(&"127.0.0.1:0".parse().unwrap(), n).unwrap();
+            assert_eq!(listeners.len(), n);
+            let address = listeners[0].local_addr().unwrap();
+            for listener in &listeners {
+                assert_eq!(listener.local_addr().unwrap(), address);
+                assert!(SockRef::from(listener).tcp_nodelay().unwrap());
+                assert_eq!(SockRef::from(listener).reuse_port().unwrap(), n > 1);
+            }
+        }
+    }
+
+    #[test]
+    fn all_addresses_means_both_families() {
+        let listeners = bind(&"[::]:0".parse().unwrap(), 1).unwrap();
+        let port = listeners[0].local_addr().unwrap().as_tcp().unwrap().port();
+        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    }
+
+    #[test]
+    fn an_address_in_use_is_told_after_a_while() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address::from(taken.local_addr().unwrap());
+        let start = Instant::now();
+        let error = bind(&address, 2).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Bind);
+        assert!(start.elapsed() >= IN_USE_RETRY, "a listener of a process that has just ended goes away by itself");
+    }
+}

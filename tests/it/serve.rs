@@ -4,9 +4,17 @@ use std::time::{Duration, Instant};
 
 use tonic::Code;
 
-use crate::support::{block_on, client, connect, eventually, hello, serve};
+use crate::support::{block_on, client, connect, eventually, hello, loopswap, serve, served};
 
-crate::on_every_loop!(greets, sleeps_on_the_loops_timer, refuses_bad_sleeps, serves_many_at_once, leaks_nothing, answers_unknown_methods);
+crate::on_every_loop!(
+    greets,
+    sleeps_on_the_loops_timer,
+    refuses_bad_sleeps,
+    serves_many_at_once,
+    leaks_nothing,
+    answers_unknown_methods,
+    pins_each_worker_to_a_cpu
+);
 
 fn greets(runtime: &str) {
     let server = serve(runtime, &[]);
@@ -86,4 +94,18 @@ fn answers_unknown_methods(runtime: &str) {
         let status = grpc.unary(tonic::Request::new(()), path, codec).await.unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented);
     });
+}
+
+fn pins_each_worker_to_a_cpu(runtime: &str) {
+    let allowed = std::thread::available_parallelism().unwrap().get();
+    let mut command = loopswap();
+    let workers = allowed.to_string();
+    command.args(["serve", "--runtime", runtime, "--workers", &workers, "--pin-cpus", "--addr", "127.0.0.1:0"]);
+    let server = served(&mut command);
+    let mut cpus = server.cpus_of_threads("worker-");
+    cpus.sort();
+    cpus.dedup();
+    assert_eq!(cpus.len(), allowed, "each worker has a CPU of its own: {cpus:?}");
+    assert!(cpus.iter().all(|cpus| cpus.parse::<usize>().is_ok()), "and one only: {cpus:?}");
+    assert!(block_on(async { hello(&mut client(server.addr()).await, "Joe", 0).await }).is_ok());
 }

@@ -108,6 +108,18 @@ impl Served {
         Duration::from_nanos(tasks.filter_map(of_task).sum())
     }
 
+    /// The CPUs that each of its threads of this name may use, as /proc writes them.
+    pub(crate) fn cpus_of_threads(&self, name: &str) -> Vec<String> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process is there");
+        let of_task = |task: io::Result<fs::DirEntry>| -> Option<String> {
+            let status = fs::read_to_string(task.ok()?.path().join("status")).ok()?;
+            let field = |field: &str| status.lines().find_map(|line| line.strip_prefix(field)).map(|value| value.trim().to_owned());
+            field("Name:").filter(|thread| thread.strip_prefix(name).is_some_and(|rest| rest.parse::<usize>().is_ok()))?;
+            field("Cpus_allowed_list:")
+        };
+        tasks.filter_map(of_task).collect()
+    }
+
     /// Waits until it has no more descriptors open than this.
     pub(crate) fn wait_for_fds(&self, n: usize) {
         eventually(&format!("its descriptors return to {n}"), || (self.n_fds() <= n).then_some(()));
