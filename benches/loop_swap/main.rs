@@ -19,6 +19,7 @@ mod report;
 mod stock;
 mod table;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -97,7 +98,7 @@ fn experiment(args: &Args) -> Result<bool, String> {
     };
     let plan = Plan { rounds: args.rounds.unwrap_or(plan.rounds), ..plan };
     let machine = machine::inspect();
-    println!("{machine}\n{plan}\n");
+    say(&format!("{machine}\n{plan}\n\n"));
     let rows = plan::rows()?;
     let cells = plan.cells(&rows);
     let bar = ProgressBar::new(cells.len() as u64)
@@ -110,10 +111,15 @@ fn experiment(args: &Args) -> Result<bool, String> {
     }
     bar.finish_and_clear();
     let report = Report::new(machine, plan, rows, outcomes);
-    table::print(&report);
+    say(&table::text(&report));
     if let Some((path, file)) = json {
         serde_json::to_writer_pretty(file, &report.to_json()).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        println!("every measurement: {}", path.display());
+        say(&format!("every measurement: {}\n", path.display()));
     }
     Ok(report.all_worked())
+}
+
+/// To standard output, which may be a pipe that nobody reads any more.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }

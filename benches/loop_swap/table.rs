@@ -33,24 +33,30 @@ const ARTICLE: [[&str; 8]; 6] = [
     ["grpc.aio", "gRPC C-core", "uvloop", "1.45", "25.14", "9.41", "14.08", "6885.81"],
 ];
 
-/// Prints a table for each shape, then the article's.
-pub(crate) fn print(report: &Report) {
+/// A table for each shape, then the article's; and why rows are missing.
+pub(crate) fn text(report: &Report) -> String {
+    let mut text = String::new();
     for shape in SHAPES {
-        println!("{shape}: {} calls", report.plan.calls(&shape));
-        println!("{}\n", of_shape(report, shape));
+        text += &format!("{shape}: {} calls\n{}\n\n", report.plan.calls(&shape), of_shape(report, shape));
     }
-    println!("The article's own figures, on its machine (1 connection × 100, 10 ms sleep: 10000 calls)");
+    text += "The article's own figures, on its machine (1 connection × 100, 10 ms sleep: 10000 calls)\n";
     let mut table = new();
     table.set_header(&HEADER[..8]);
     for row in ARTICLE {
         table.add_row(row);
     }
     align(&mut table);
-    println!("{table}\n");
-    println!(
-        "Medians over {} rounds; ratios are within a round. A timer ceiling is 100 tasks that only sleep on the loop.",
-        report.plan.rounds
-    );
+    text += &format!("{table}\n\n");
+    for row in report.rows.iter().filter(|row| row.kind != Kind::Ceiling) {
+        if let Some(why) = &row.unavailable {
+            text += &format!("{} cannot run here: {why}\n", row.name);
+        }
+        for (shape, why) in SHAPES.into_iter().filter_map(|shape| Some((shape, report.figures(row, shape)?.err()?))) {
+            text += &format!("{} failed at {shape}: {why}\n", row.name);
+        }
+    }
+    let medians = if report.plan.rounds == 1 { "One round".into() } else { format!("Medians over {} rounds", report.plan.rounds) };
+    text + &format!("{medians}; ratios are within a round. A timer ceiling is 100 tasks that only sleep on the loop.\n")
 }
 
 fn of_shape(report: &Report, shape: Shape) -> Table {
@@ -65,9 +71,9 @@ fn of_shape(report: &Report, shape: Shape) -> Table {
         let mut cells = vec![row.name.clone(), row.http2.into(), row.runtime.clone()];
         match (&row.unavailable, report.figures(row, shape)) {
             (Some(_), _) if row.kind == Kind::Ceiling => continue,
-            (Some(why), _) => cells.push(format!("cannot run here: {why}")),
+            (Some(_), _) => cells.push("cannot run here".into()),
             (None, None) => continue,
-            (None, Some(Err(why))) => cells.push(format!("failed: {why}")),
+            (None, Some(Err(_))) => cells.push("failed".into()),
             (None, Some(Ok(figures))) => cells.extend(of_figures(&figures, asleep)),
         }
         table.add_row(cells);
