@@ -78,17 +78,24 @@ where
         }
     }
 
+    // Read once: a later order is noticed by those who wait for it.
+    let drains = *orders.borrow() == Phase::Draining;
     listener.stop();
-    let order = *orders.borrow();
-    phases.enter(order);
-    while let Some(Ok(connection)) = listener.accept().await {
-        start(connection);
+    if drains {
+        phases.enter(Phase::Draining);
+    }
+    while let Some(accepted) = listener.accept().await {
+        match accepted {
+            Ok(connection) => start(connection),
+            Err(error) => tracing::info!("a client that came before the end cannot be taken: {error}"),
+        }
     }
     drop(listener);
-    if order == Phase::Draining {
+    if drains {
         let drained = timeout(drain_timeout, phases.no_connections());
         unless_ordered(&mut orders, drained).await;
     }
+    // Counted before they are told.
     let n_cut = phases.n_connections();
     phases.enter(Phase::Stopping);
     let _ = timeout(STOP_TIMEOUT, phases.no_connections()).await;
