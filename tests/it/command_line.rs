@@ -105,14 +105,17 @@ fn the_environment_stands_in_for_flags() {
 }
 
 #[test]
-fn announces_itself_as_json() {
-    let mut command = loopswap();
-    command.args(["--runtime", "tokio", "--workers", "0", "--json"]);
-    assert_eq!(output(&mut command).status.code(), Some(2));
-
-    let mut running = serve("tokio", &[]);
-    running.signal(rustix::process::Signal::TERM);
-    assert_eq!(running.wait().code(), Some(0));
+fn announces_itself_and_logs_as_json() {
+    let mut server = serve("tokio", &["--json"]);
+    let line = server.stdout().wait_for("listening").expect("it says so");
+    let announced: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let addr = server.addr().to_string();
+    assert_eq!(announced, serde_json::json!({ "event": "listening", "addr": addr, "runtime": "tokio", "workers": 1 }));
+    server.signal(rustix::process::Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    let line = server.stderr().wait_for("draining").expect("it says so");
+    let logged: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    assert_eq!(logged["level"], "INFO", "{line}");
 }
 
 #[test]

@@ -61,8 +61,11 @@ pub(crate) fn served(command: &mut Command) -> Served {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     let mut served = Served { child, addr: None, stdout: Lines::none(), stderr: Lines::none() };
     served.capture();
-    let line = served.stdout.wait_for("listening on ").unwrap_or_else(|| panic!("it does not listen: {}", served.stderr.all()));
-    let addr = line.split_whitespace().nth(2).and_then(|addr| addr.parse().ok());
+    let line = served.stdout.wait_for("listening").unwrap_or_else(|| panic!("it does not listen: {}", served.stderr.all()));
+    let addr = match serde_json::from_str::<serde_json::Value>(&line) {
+        Ok(announced) => announced["addr"].as_str().and_then(|addr| addr.parse().ok()),
+        Err(_) => line.split_whitespace().nth(2).and_then(|addr| addr.parse().ok()),
+    };
     served.addr = Some(addr.unwrap_or_else(|| panic!("no address in `{line}`")));
     served
 }
@@ -75,6 +78,10 @@ impl Served {
 
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr.expect("it serves")
+    }
+
+    pub(crate) fn stdout(&self) -> &Lines {
+        &self.stdout
     }
 
     pub(crate) fn stderr(&self) -> &Lines {
