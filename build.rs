@@ -1,10 +1,6 @@
-//! Compiles `proto/` to Rust. protox reads the files, so that no protoc is needed.
+//! Compiles `proto/` to Rust. tonic's server is made as well: the experiment compares with it.
 
-use std::error::Error;
-
-fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=proto");
-    let files = protox::compile(["helloworld.proto"], ["proto"])?;
-    tonic_prost_build::configure().build_transport(false).compile_fds(files)?;
-    Ok(())
+fn main() -> Result<(), loopswap_build::Error> {
+    let protos = ["proto/helloworld.proto", "proto/clock.proto", "proto/grpc/testing/test.proto"];
+    loopswap_build::configure().client_transport(false).tonic_server(true).compile(&protos, &["proto"])
 }

@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
-use tonic::{Request, Response, Status};
+use crate::{Request, Response, Status};
 
 mod proto {
     #![allow(missing_docs, unreachable_pub, reason = "generated")]
-    tonic::include_proto!("helloworld");
+    crate::include_proto!("helloworld");
 }
 
 pub use proto::greeter_client::GreeterClient;
-pub use proto::greeter_server::{Greeter, GreeterServer};
-pub use proto::{HelloReply, HelloRequest};
+pub use proto::{Greeter, GreeterServer, HelloReply, HelloRequest};
+
+/// The same service as tonic generates it, for those who compare. [`Hello`](super::Hello) implements it too.
+pub mod stock {
+    pub use super::proto::greeter_server;
+}
 
 /// The longest sleep that a caller may ask for.
 pub const SLEEP_MAX: Duration = Duration::from_secs(60);
@@ -20,16 +24,26 @@ pub const SLEEP_MAX: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hello;
 
-#[tonic::async_trait]
 impl Greeter for Hello {
     async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
-        let HelloRequest { name, sleep_millisecond } = request.into_inner();
-        let pause = pause(sleep_millisecond)?;
-        if !pause.is_zero() {
-            crate::rt::sleep(pause).await;
-        }
-        Ok(Response::new(HelloReply { message: format!("Hello, {name}!") }))
+        greet(request.into_inner()).await.map(Response::new)
     }
+}
+
+#[tonic::async_trait]
+impl stock::greeter_server::Greeter for Hello {
+    async fn say_hello(&self, request: tonic::Request<HelloRequest>) -> Result<tonic::Response<HelloReply>, Status> {
+        greet(request.into_inner()).await.map(tonic::Response::new)
+    }
+}
+
+async fn greet(request: HelloRequest) -> Result<HelloReply, Status> {
+    let HelloRequest { name, sleep_millisecond } = request;
+    let pause = pause(sleep_millisecond)?;
+    if !pause.is_zero() {
+        crate::rt::sleep(pause).await;
+    }
+    Ok(HelloReply { message: format!("Hello, {name}!") })
 }
 
 /// How long to sleep.

@@ -21,6 +21,10 @@
 //!   [`rt::offload`], [`rt::File`].
 //! * [`greeter`] is the demo service, the one of the experiment.
 
+// Generated code names this crate by its absolute path, here as elsewhere.
+extern crate self as loopswap;
+
+pub use futures_core::Stream;
 pub use loopswap_rt as rt;
 
 #[cfg(feature = "cli")]
@@ -29,18 +33,25 @@ pub mod cli;
 mod client;
 mod error;
 pub mod greeter;
+mod grpc;
+pub mod http2;
 mod hyper_engine;
 mod hyper_io;
+mod include_proto;
 #[cfg(feature = "cli")]
 mod load;
+mod native_engine;
 mod registry;
 mod server;
-mod service;
+pub mod service;
 
 pub use error::{Error, ErrorKind};
+pub use grpc::{MessageLimits, Replies, Request, Response, Streaming};
+pub use http2::Limits;
 pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
-pub use server::{Builder, Handle, Limits, Running, Server};
-pub use service::TonicService;
+pub use server::{Builder, Counters, Handle, Http2, Running, Server};
+pub use service::{LocalService, Methods, Router, TonicService};
+pub use tonic::{Code, Status, metadata};
 
 /// The README's service, so that it goes on compiling.
 #[cfg(doctest)]

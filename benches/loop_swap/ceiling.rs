@@ -84,5 +84,5 @@ pub(crate) fn measure(cell: &Cell, cpu: Option<usize>) -> Result<Measured, Strin
         return Err(String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it said nothing").to_owned());
     }
     let report: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
-    Measured::of(&report, None)
+    Measured::of(&report)
 }

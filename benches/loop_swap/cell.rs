@@ -1,13 +1,14 @@
 //! One measurement: a server, a load, a round.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::ceiling;
-use crate::child::{LOOPSWAP, Server, pinned};
+use crate::child::{LOOPSWAP, Server};
+use crate::client::Client;
 use crate::machine::Machine;
 use crate::plan::{Kind, Row, Shape};
 
@@ -36,15 +37,16 @@ pub(crate) struct Measured {
     pub(crate) fastest_ms: f64,
     pub(crate) average_ms: f64,
     pub(crate) requests_per_second: f64,
-    pub(crate) p50_ms: f64,
-    pub(crate) p99_ms: f64,
+    /// Not every client tells.
+    pub(crate) p50_ms: Option<f64>,
+    pub(crate) p99_ms: Option<f64>,
     /// CPU time of the server a call, in microseconds; of a timer there is none.
     pub(crate) cpu_us: Option<f64>,
 }
 
 impl Measured {
     /// From what `loopswap load --json` printed.
-    pub(crate) fn of(report: &Value, cpu_us: Option<f64>) -> Result<Self, String> {
+    pub(crate) fn of(report: &Value) -> Result<Self, String> {
         let number = |value: &Value, name: &str| value.as_f64().ok_or_else(|| format!("no {name} in the load's report"));
         let latency = &report["latency_ms"];
         Ok(Self {
@@ -53,21 +55,36 @@ impl Measured {
             fastest_ms: number(&report["fastest_ms"], "fastest_ms")?,
             average_ms: number(&report["average_ms"], "average_ms")?,
             requests_per_second: number(&report["requests_per_second"], "requests_per_second")?,
-            p50_ms: number(&latency["p50"], "p50")?,
-            p99_ms: number(&latency["p99"], "p99")?,
-            cpu_us,
+            p50_ms: Some(number(&latency["p50"], "p50")?),
+            p99_ms: Some(number(&latency["p99"], "p99")?),
+            cpu_us: None,
         })
     }
 }
 
 impl Cell {
     /// Measures it. An error says what went wrong, in a line.
-    pub(crate) fn run(&self, machine: &Machine) -> Result<Measured, String> {
+    pub(crate) fn run(&self, machine: &Machine, client: Client) -> Result<Measured, String> {
         let mut command = match self.row.kind {
             Kind::Ceiling => return ceiling::measure(self, machine.server_cpu),
             Kind::Loopswap => {
                 let mut command = Command::new(LOOPSWAP);
-                command.args(["serve", "--runtime", &self.row.runtime, "--workers", "1", "--addr", "127.0.0.1:0"]);
+                command.args([
+                    "serve",
+                    "--runtime",
+                    &self.row.runtime,
+                    "--http2",
+                    self.row.engine(),
+                    "--workers",
+                    "1",
+                    "--addr",
+                    "127.0.0.1:0",
+                ]);
+                command
+            }
+            Kind::Floor => {
+                let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
+                command.args(["--serve-floor", &self.row.runtime]);
                 command
             }
             Kind::StockTonic => {
@@ -77,33 +94,12 @@ impl Cell {
             }
         };
         let server = Server::start(&mut command, machine.server_cpu)?;
-        self.load(&server, self.warmup, machine.load_cpu)?;
+        client.load(server.addr(), self.shape, self.warmup, machine.load_cpu)?;
         let before = server.cpu()?;
-        let report = self.load(&server, self.calls, machine.load_cpu)?;
+        let mut measured = client.load(server.addr(), self.shape, self.calls, machine.load_cpu)?;
         let spent: Duration = server.cpu()? - before;
-        let measured = Measured::of(&report, Some(spent.as_secs_f64() * 1e6 / f64::from(self.calls)));
+        measured.cpu_us = Some(spent.as_secs_f64() * 1e6 / f64::from(self.calls));
         server.end()?;
-        measured
-    }
-
-    /// Loads the server. Every reply has been checked by the time this returns.
-    fn load(&self, server: &Server, calls: u32, cpu: Option<usize>) -> Result<Value, String> {
-        let Shape { connections, in_flight, sleep_ms } = self.shape;
-        let mut command = Command::new(LOOPSWAP);
-        command.args(["load", "--json", "--addr", server.addr()]);
-        for (flag, value) in [("-c", in_flight), ("-n", calls), ("--connections", connections)] {
-            command.arg(flag).arg(value.to_string());
-        }
-        command.arg("-d").arg(format!(r#"{{"name":"Joe","sleep_millisecond":{sleep_ms}}}"#));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = pinned(cpu, || command.spawn()).map_err(|error| format!("the load cannot be started: {error}"))?;
-        let output = child.wait_with_output().map_err(|error| error.to_string())?;
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        if !output.status.success() || report["statuses"]["OK"] != calls {
-            let words = String::from_utf8_lossy(&output.stderr);
-            let words = words.lines().last().unwrap_or_default();
-            return Err(format!("the load failed: {} of {calls} calls were OK; {words}", report["statuses"]["OK"]));
-        }
-        Ok(report)
+        Ok(measured)
     }
 }

@@ -1,6 +1,6 @@
 //! The experiment: every loop side by side, in one table.
 //!
-//!     cargo bench --bench loop_swap                        # everything, in about two minutes
+//!     cargo bench --bench loop_swap                        # everything, in about ten minutes
 //!     cargo bench --bench loop_swap -- --quick             # one short round
 //!     cargo bench --bench loop_swap -- --json FILE         # every measurement, too
 //!
@@ -13,6 +13,8 @@
 mod ceiling;
 mod cell;
 mod child;
+mod client;
+mod floor;
 mod machine;
 mod plan;
 mod report;
@@ -27,6 +29,7 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cell::Outcome;
+use crate::client::Client;
 use crate::plan::Plan;
 use crate::report::Report;
 
@@ -46,6 +49,10 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
+    /// Who loads the servers.
+    #[arg(long, value_enum, default_value = "loopswap")]
+    client: Client,
+
     /// How many rounds; the figures are medians over them.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
@@ -58,6 +65,10 @@ struct Args {
     #[arg(long, hide = true)]
     serve_stock_tonic: bool,
 
+    /// Be the floor: answer in this loop with the same bytes, whatever is asked.
+    #[arg(long, hide = true, value_name = "LOOP")]
+    serve_floor: Option<String>,
+
     /// Be the timer ceiling: sleep in this loop, and say how often.
     #[arg(long, hide = true, value_name = "LOOP")]
     sleep_on: Option<String>,
@@ -67,6 +78,9 @@ fn main() -> ExitCode {
     let args = Args::parse();
     if args.serve_stock_tonic {
         return stock::serve();
+    }
+    if let Some(word) = &args.serve_floor {
+        return floor::serve(word);
     }
     if let Some(word) = &args.sleep_on {
         return ceiling::run(word);
@@ -96,7 +110,7 @@ fn experiment(args: &Args) -> Result<bool, String> {
         (true, true) => Plan::quick(),
         (true, false) => Plan::full(),
     };
-    let plan = Plan { rounds: args.rounds.unwrap_or(plan.rounds), ..plan };
+    let plan = Plan { rounds: args.rounds.unwrap_or(plan.rounds), client: args.client, ..plan };
     let machine = machine::inspect();
     say(&format!("{machine}\n{plan}\n\n"));
     let rows = plan::rows()?;
@@ -106,7 +120,7 @@ fn experiment(args: &Args) -> Result<bool, String> {
     let mut outcomes = Vec::with_capacity(cells.len());
     for cell in cells {
         bar.set_message(format!("round {} {} {}", cell.round + 1, cell.row.name, cell.shape));
-        outcomes.push(Outcome { result: cell.run(&machine), cell });
+        outcomes.push(Outcome { result: cell.run(&machine, args.client), cell });
         bar.inc(1);
     }
     bar.finish_and_clear();

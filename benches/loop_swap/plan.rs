@@ -7,10 +7,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cell::Cell;
+use crate::client::Client;
 
 /// How often, and how long.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Plan {
+    pub(crate) client: Client,
     pub(crate) rounds: u32,
     /// Calls of a cell with the sleep: the article's 10,000.
     pub(crate) calls_asleep: u32,
@@ -23,17 +25,17 @@ pub(crate) struct Plan {
 impl Plan {
     /// What is quoted.
     pub(crate) fn full() -> Self {
-        Self { rounds: 5, calls_asleep: 10_000, calls_awake: 50_000, warmup: 2_000 }
+        Self { client: Client::Loopswap, rounds: 5, calls_asleep: 10_000, calls_awake: 100_000, warmup: 2_000 }
     }
 
     /// A first look.
     pub(crate) fn quick() -> Self {
-        Self { rounds: 1, calls_asleep: 5_000, calls_awake: 20_000, warmup: 1_000 }
+        Self { client: Client::Loopswap, rounds: 1, calls_asleep: 5_000, calls_awake: 20_000, warmup: 1_000 }
     }
 
     /// Does it work?
     pub(crate) fn test() -> Self {
-        Self { rounds: 1, calls_asleep: 300, calls_awake: 300, warmup: 100 }
+        Self { client: Client::Loopswap, rounds: 1, calls_asleep: 300, calls_awake: 300, warmup: 100 }
     }
 
     /// The cells, in the order in which they run: each round visits each row in each shape, and every other round backwards, so that none always
@@ -66,7 +68,8 @@ impl fmt::Display for Plan {
         let s = if *rounds == 1 { "" } else { "s" };
         write!(
             f,
-            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, {calls_awake} without; one worker, restarted for each cell"
+            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, {calls_awake} without; one worker, restarted for each cell; load by {}",
+            self.client.name()
         )
     }
 }
@@ -79,11 +82,14 @@ pub(crate) struct Shape {
     pub(crate) sleep_ms: u32,
 }
 
-/// The article's shape first; then its calls spread over connections; then both without the sleep.
-pub(crate) const SHAPES: [Shape; 4] = [
+/// The article's shape first; then its calls spread over connections; then, without the sleep, from the largest batches to none.
+pub(crate) const SHAPES: [Shape; 7] = [
     Shape { connections: 1, in_flight: 100, sleep_ms: 10 },
     Shape { connections: 50, in_flight: 100, sleep_ms: 10 },
     Shape { connections: 1, in_flight: 100, sleep_ms: 0 },
+    Shape { connections: 10, in_flight: 100, sleep_ms: 0 },
+    Shape { connections: 1, in_flight: 10, sleep_ms: 0 },
+    Shape { connections: 100, in_flight: 100, sleep_ms: 0 },
     Shape { connections: 50, in_flight: 200, sleep_ms: 0 },
 ];
 
@@ -113,20 +119,40 @@ pub(crate) enum Kind {
     Loopswap,
     /// `tonic::transport::Server`, on tokio's current-thread runtime.
     StockTonic,
+    /// The same bytes for every request: what the loop's sockets cost.
+    Floor,
     /// No server: a hundred tasks that sleep again and again. No server can answer more often.
     Ceiling,
 }
 
 impl Row {
     fn has(&self, shape: &Shape) -> bool {
-        self.kind != Kind::Ceiling || (shape.sleep_ms > 0 && shape.connections == 1)
+        match self.kind {
+            Kind::Loopswap | Kind::StockTonic => true,
+            Kind::Floor => shape.sleep_ms == 0,
+            Kind::Ceiling => shape.sleep_ms > 0 && shape.connections == 1,
+        }
+    }
+
+    /// The engine's word.
+    pub(crate) fn engine(&self) -> &'static str {
+        if self.http2 == NATIVE { "native" } else { "hyper" }
+    }
+
+    /// Whether the loops are compared with this row: tokio's, on the same engine.
+    pub(crate) fn is_base_of(&self, other: &Self) -> bool {
+        self.runtime == "tokio"
+            && self.kind == Kind::Loopswap
+            && (self.http2 == other.http2 || (other.kind == Kind::Floor && self.http2 == NATIVE))
     }
 }
 
-/// What every ratio is to.
-pub(crate) const BASE: &str = "loopswap tokio";
+/// Our engine, as the tables name it.
+pub(crate) const NATIVE: &str = "native";
+/// The other one, which stock tonic has as well.
+const HYPER: &str = "hyper, h2";
 
-/// The rows: each loop that the binary knows, with its timer's ceiling, and stock tonic. `doctor` says which can run.
+/// The rows: each loop that the binary knows on each engine, with its floor and its timer's ceiling, and stock tonic. `doctor` says which can run.
 pub(crate) fn rows() -> Result<Vec<Row>, String> {
     let doctor = Command::new(crate::child::LOOPSWAP).args(["doctor", "--json"]).stdin(Stdio::null()).output();
     let doctor = doctor.map_err(|error| format!("{} cannot be started: {error}", crate::child::LOOPSWAP))?;
@@ -134,25 +160,31 @@ pub(crate) fn rows() -> Result<Vec<Row>, String> {
         serde_json::from_slice(&doctor.stdout).map_err(|error| format!("`loopswap doctor --json` printed no JSON: {error}"))?;
     let mut rows = vec![Row {
         name: "stock tonic".into(),
-        http2: "hyper, h2",
+        http2: HYPER,
         runtime: "tokio current_thread".into(),
         kind: Kind::StockTonic,
         unavailable: None,
     }];
-    let mut ceilings = Vec::new();
+    let mut bounds = Vec::new();
     for verdict in verdicts["runtimes"].as_array().into_iter().flatten() {
         let runtime = verdict["runtime"].as_str().unwrap_or_default().to_owned();
         let unavailable = (verdict["available"] != true).then(|| {
             let text = |field: &str| verdict[field].as_str().unwrap_or("unknown").to_owned();
             format!("{}; {}", text("cause"), text("remedy"))
         });
-        let row =
-            Row { name: format!("loopswap {runtime}"), http2: "hyper, h2", runtime: runtime.clone(), kind: Kind::Loopswap, unavailable };
-        ceilings.push(Row { name: format!("timer ceiling {runtime}"), http2: "none", kind: Kind::Ceiling, ..row.clone() });
-        rows.push(row);
+        let row = |name: &str, http2, kind| Row {
+            name: format!("{name} {runtime}"),
+            http2,
+            runtime: runtime.clone(),
+            kind,
+            unavailable: unavailable.clone(),
+        };
+        rows.extend([row("loopswap", HYPER, Kind::Loopswap), row("loopswap", NATIVE, Kind::Loopswap)]);
+        bounds.extend([row("canned floor", "none", Kind::Floor), row("timer ceiling", "none", Kind::Ceiling)]);
     }
-    // tokio first: the others are compared with it.
-    rows.sort_by_key(|row| (row.kind != Kind::StockTonic, row.name != BASE));
-    rows.append(&mut ceilings);
+    // Engine by engine, tokio first: the others are compared with it.
+    rows.sort_by_key(|row| (row.kind != Kind::StockTonic, row.http2 == NATIVE, row.runtime != "tokio"));
+    bounds.sort_by_key(|row| row.kind == Kind::Ceiling);
+    rows.append(&mut bounds);
     Ok(rows)
 }

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::cell::{Measured, Outcome};
 use crate::machine::Machine;
-use crate::plan::{BASE, Kind, Plan, Row, Shape};
+use crate::plan::{Kind, Plan, Row, Shape};
 
 /// The layout of the JSON; raised when a reader of the old one would be misled.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// A run of the experiment.
 pub(crate) struct Report {
@@ -23,9 +23,12 @@ pub(crate) struct Figures {
     pub(crate) median: Measured,
     /// The least CPU a call of any round, in microseconds.
     pub(crate) cpu_us_min: Option<f64>,
-    /// Requests a second, and CPU a call, by those of tokio in the same round; medians.
+    /// Requests a second, and CPU a call, by those of tokio on the same engine in the same round; medians.
     pub(crate) rate_ratio: Option<f64>,
     pub(crate) cpu_ratio: Option<f64>,
+    /// CPU a call by that of stock tonic, and of the same loop's floor, in the same round; medians.
+    pub(crate) cpu_to_stock: Option<f64>,
+    pub(crate) cpu_to_floor: Option<f64>,
     /// Requests a second by those of the loop's own timer in the same round; the median.
     pub(crate) of_ceiling: Option<f64>,
 }
@@ -58,7 +61,9 @@ impl Report {
             let other = other?;
             median(rounds.iter().filter_map(|(round, measured)| Some(of(measured)? / of(self.measured(other, shape, *round)?)?)).collect())
         };
-        let base = self.rows.iter().find(|other| other.name == BASE);
+        let base = self.rows.iter().find(|other| other.is_base_of(row));
+        let stock = self.rows.iter().find(|other| other.kind == Kind::StockTonic);
+        let floor = self.rows.iter().find(|other| other.kind == Kind::Floor && other.runtime == row.timer());
         let ceiling = self.rows.iter().find(|other| other.kind == Kind::Ceiling && other.runtime == row.timer());
         let all = |of: fn(&Measured) -> f64| over(&|measured| Some(of(measured))).unwrap_or_default();
         Some(Ok(Figures {
@@ -68,13 +73,15 @@ impl Report {
                 fastest_ms: all(|measured| measured.fastest_ms),
                 average_ms: all(|measured| measured.average_ms),
                 requests_per_second: all(|measured| measured.requests_per_second),
-                p50_ms: all(|measured| measured.p50_ms),
-                p99_ms: all(|measured| measured.p99_ms),
+                p50_ms: over(&|measured| measured.p50_ms),
+                p99_ms: over(&|measured| measured.p99_ms),
                 cpu_us: over(&|measured| measured.cpu_us),
             },
             cpu_us_min: rounds.iter().filter_map(|(_, measured)| measured.cpu_us).min_by(f64::total_cmp),
             rate_ratio: by(base, &|measured| Some(measured.requests_per_second)),
             cpu_ratio: by(base, &|measured| measured.cpu_us),
+            cpu_to_stock: by(stock, &|measured| measured.cpu_us),
+            cpu_to_floor: by(floor, &|measured| measured.cpu_us),
             of_ceiling: by(ceiling, &|measured| Some(measured.requests_per_second)),
         }))
     }

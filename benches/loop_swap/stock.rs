@@ -4,7 +4,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use loopswap::greeter::{Greeter, GreeterServer, HelloReply, HelloRequest};
+use loopswap::greeter::stock::greeter_server::{Greeter, GreeterServer};
+use loopswap::greeter::{HelloReply, HelloRequest};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::transport::Server;

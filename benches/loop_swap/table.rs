@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal};
 use crate::plan::{Kind, SHAPES, Shape};
 use crate::report::{Figures, Report};
 
-const HEADER: [&str; 13] = [
+const HEADER: [&str; 15] = [
     "server",
     "HTTP/2 by",
     "loop",
@@ -21,6 +21,8 @@ const HEADER: [&str; 13] = [
     "CPU µs a call",
     "req/s ÷ tokio",
     "CPU ÷ tokio",
+    "CPU ÷ stock tonic",
+    "CPU ÷ floor",
 ];
 
 /// The article's own rows: server, HTTP/2, loop, total s, slowest, fastest, average ms, requests/sec.
@@ -56,7 +58,9 @@ pub(crate) fn text(report: &Report) -> String {
         }
     }
     let medians = if report.plan.rounds == 1 { "One round".into() } else { format!("Medians over {} rounds", report.plan.rounds) };
-    text + &format!("{medians}; ratios are within a round. A timer ceiling is 100 tasks that only sleep on the loop.\n")
+    text + &format!(
+        "{medians}; ratios are within a round, those to tokio on the same engine. A canned floor answers with the same bytes whatever is asked; a timer ceiling is 100 tasks that only sleep on the loop.\n"
+    )
 }
 
 fn of_shape(report: &Report, shape: Shape) -> Table {
@@ -83,7 +87,7 @@ fn of_shape(report: &Report, shape: Shape) -> Table {
 }
 
 fn of_figures(figures: &Figures, asleep: bool) -> Vec<String> {
-    let Figures { median, cpu_us_min, rate_ratio, cpu_ratio, of_ceiling } = figures;
+    let Figures { median, cpu_us_min, rate_ratio, cpu_ratio, cpu_to_stock, cpu_to_floor, of_ceiling } = figures;
     let ratio = |value: &Option<f64>| value.map_or("".into(), |value| format!("{value:.2}"));
     let cpu = median.cpu_us.zip(*cpu_us_min).map_or("".into(), |(median, min)| format!("{median:.2} (min {min:.2})"));
     let mut cells = vec![
@@ -92,11 +96,13 @@ fn of_figures(figures: &Figures, asleep: bool) -> Vec<String> {
         format!("{:.2}", median.fastest_ms),
         format!("{:.2}", median.average_ms),
         format!("{:.2}", median.requests_per_second),
-        format!("{:.2}", median.p50_ms),
-        format!("{:.2}", median.p99_ms),
+        ratio(&median.p50_ms),
+        ratio(&median.p99_ms),
         cpu,
         ratio(rate_ratio),
         ratio(cpu_ratio),
+        ratio(cpu_to_stock),
+        ratio(cpu_to_floor),
     ];
     if asleep {
         cells.push(of_ceiling.map_or("".into(), |value| format!("{:.1} %", value * 100.0)));

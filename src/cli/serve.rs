@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, PossibleValuesParser};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::terminal::{coloured, fail};
 use crate::cli::{ADDR, duration, runtime_words};
 use crate::greeter::{GreeterServer, Hello};
-use crate::{Error, Limits, Loop, Server};
+use crate::{Error, Http2, Limits, Loop, Server};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -20,6 +20,10 @@ pub(super) struct Args {
     /// fails.
     #[arg(long, env = "LOOPSWAP_RUNTIME", value_name = "LOOP", default_value = "auto", value_parser = runtime_words())]
     runtime: String,
+
+    /// What speaks HTTP/2: `native` is our own engine, `hyper` the one that stock tonic stands on.
+    #[arg(long, env = "LOOPSWAP_HTTP2", value_name = "ENGINE", default_value = "native", value_parser = http2_words())]
+    http2: String,
 
     /// Where to listen: IP:PORT, [IPv6]:PORT, or unix:PATH with one worker; port 0 takes a free one.
     #[arg(long, env = "LOOPSWAP_ADDR", value_name = "ADDR", default_value = ADDR)]
@@ -41,6 +45,10 @@ pub(super) struct Args {
     #[arg(long, env = "LOOPSWAP_HANDSHAKE_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration)]
     handshake_timeout: Duration,
 
+    /// How long an answer may wait for a client that does not read, or opens its windows by drips; then the call is reset.
+    #[arg(long, env = "LOOPSWAP_STALL_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = duration)]
+    stall_timeout: Duration,
+
     /// What to log on standard error: error, warn, info, debug, trace, or directives of tracing-subscriber.
     #[arg(long, env = "LOOPSWAP_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -48,6 +56,11 @@ pub(super) struct Args {
     /// Say where it listens, and log, as JSON lines [default: no].
     #[arg(long, env = "LOOPSWAP_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
+}
+
+/// The engines' words.
+fn http2_words() -> PossibleValuesParser {
+    Http2::ALL.map(Http2::name).into()
 }
 
 /// Serves until it is told to end.
@@ -78,25 +91,32 @@ fn init_log(args: &Args) -> Result<(), String> {
 fn serve(args: &Args) -> Result<(), Error> {
     let event_loop = Loop::choose(&args.runtime)?;
     let name = event_loop.name();
-    let limits = Limits { handshake_timeout: args.handshake_timeout, ..Limits::default() };
+    let http2: Http2 = args.http2.parse()?;
+    let limits = Limits { handshake_timeout: args.handshake_timeout, stall_timeout: args.stall_timeout, ..Limits::default() };
     let mut running = Server::builder()
         .listen(&args.addr)
         .workers(args.workers)
         .pin_cpus(args.pin_cpus)
         .drain_timeout(args.drain_timeout)
+        .http2(http2)
         .limits(limits)
         .start(event_loop, |_worker| GreeterServer::new(Hello))?;
     running.drain_on_signals()?;
     let address = running.local_addr();
     let line = if args.json {
-        json!({ "event": "listening", "addr": address.to_string(), "runtime": name, "workers": args.workers }).to_string()
+        json!({ "event": "listening", "addr": address.to_string(), "runtime": name, "http2": http2.name(), "workers": args.workers })
+            .to_string()
     } else {
         let workers = if args.workers == 1 { "worker" } else { "workers" };
-        format!("listening on {address} ({name}, {} {workers})", args.workers)
+        format!("listening on {address} ({name}, {http2}, {} {workers})", args.workers)
     };
     // Nobody may be reading; that is no reason not to serve.
     let _ = writeln!(io::stdout(), "{line}");
+    let handle = running.handle();
     let ended = running.wait();
+    for (limit, n) in handle.counters().reached() {
+        tracing::info!(n, "limit reached: {limit}");
+    }
     tracing::info!("ended");
     ended
 }

@@ -1,5 +1,10 @@
 //! The engine `hyper`: HTTP/2 by hyper and h2, over a connection of any loop.
+//!
+//! * `calls` makes a call of each of hyper's requests; `exchange` is what the call answers through.
+//! * `streams` polls what hyper runs for each stream; `timer` is hyper's clock.
 
+mod calls;
+mod exchange;
 mod streams;
 mod timer;
 
@@ -12,19 +17,37 @@ use std::task::Poll;
 use hyper::server::conn::http2;
 use loopswap_rt::{Runtime, deadline_after};
 
+use crate::http2::Violation;
 use crate::hyper_io::HyperIo;
-use crate::server::{Closed, Engine, Handshake, Limits, Phase, PhaseWatch};
-use crate::service::{Contained, TonicService};
+use crate::server::{Closed, Engine, Handshake, House, Phase, PhaseWatch};
+use crate::service::Router;
 
+use calls::Calls;
 use streams::Streams;
 use timer::LoopTimer;
 
+/// Streams that the peer may reset before their service has seen them (CVE-2023-44487); then the connection is closed. hyper's default.
+const PENDING_RESETS_MAX: usize = 20;
+
+/// Streams that the peer may make h2 reset by its errors (CVE-2025-8671), in all; then the connection is closed. hyper's default.
+const LOCAL_ERROR_RESETS_MAX: usize = 1024;
+
 /// The engine.
+///
+/// Of [`Limits`](crate::Limits) it keeps those that hyper knows: the handshake's time, streams, the header list's bytes, windows, the send buffer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HyperEngine;
 
-impl<S: TonicService> Engine<S> for HyperEngine {
-    async fn serve<R: Runtime>(self, runtime: R, connection: R::Connection, service: S, limits: &Limits, mut phases: PhaseWatch) -> Closed {
+impl Engine for HyperEngine {
+    async fn serve<R: Runtime>(
+        self,
+        runtime: R,
+        connection: R::Connection,
+        router: Router,
+        house: Rc<House>,
+        mut phases: PhaseWatch,
+    ) -> Closed {
+        let limits = &house.limits;
         let handshake = Rc::new(Handshake::default());
         let opening = Rc::clone(&handshake);
         let io = HyperIo::new(connection, move |bytes: &[u8]| opening.observe(bytes));
@@ -38,9 +61,9 @@ impl<S: TonicService> Engine<S> for HyperEngine {
             .initial_stream_window_size(limits.stream_window_bytes)
             .initial_connection_window_size(limits.connection_window_bytes)
             .max_send_buf_size(limits.send_buffer_bytes_max)
-            .max_pending_accept_reset_streams(limits.pending_resets_max)
-            .max_local_error_reset_streams(limits.local_error_resets_max)
-            .serve_connection(io, Contained::new(service));
+            .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+            .max_local_error_reset_streams(LOCAL_ERROR_RESETS_MAX)
+            .serve_connection(io, Calls::new(router, limits.send_buffer_bytes_max));
         let mut serving = pin!(serving);
         let mut deadline = pin!(Some(runtime.sleep_until(deadline_after(runtime.now(), limits.handshake_timeout))));
         let mut draining = false;
@@ -67,6 +90,7 @@ impl<S: TonicService> Engine<S> for HyperEngine {
                 if handshake.is_done() {
                     deadline.set(None);
                 } else if sleep.poll(cx).is_ready() {
+                    house.counters.count(Violation::Handshake);
                     return Poll::Ready(Closed::NoHandshake);
                 }
             }

@@ -6,15 +6,14 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tonic::{Request, Response, Status};
 
 use crate::client::Target;
 use crate::greeter::{Greeter, GreeterServer, Hello, HelloReply, HelloRequest};
 use crate::load::{Amount, Early, Plan, Progress, Report, Watch, run};
 use crate::rt::Runtime;
-use crate::{Error, ErrorKind, EventLoop, Loop, Running, Server, UseLoop};
+use crate::{Error, ErrorKind, EventLoop, Loop, Request, Response, Running, Server, Status, UseLoop};
 
-fn serve<G: Greeter + Clone>(addr: &str, greeter: G) -> Running {
+fn serve<G: Greeter + Clone + Send + Sync>(addr: &str, greeter: G) -> Running {
     let start = move |_: &crate::rt::Worker| GreeterServer::new(greeter.clone());
     Server::builder().listen(addr).workers(1).start(Loop::choose("tokio").unwrap(), start).unwrap()
 }
@@ -66,7 +65,6 @@ struct Forgetful {
     n_calls: Arc<AtomicU64>,
 }
 
-#[tonic::async_trait]
 impl Greeter for Forgetful {
     async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
         let n = self.n_calls.fetch_add(1, Ordering::Relaxed);

@@ -4,19 +4,72 @@
 //! and is told by the worker's phase when to drain.
 
 use std::fmt;
+use std::rc::Rc;
+use std::str::FromStr;
+use std::sync::Arc;
 
 use loopswap_rt::Runtime;
 
-use crate::server::{Limits, PhaseWatch};
+use crate::Error;
+use crate::http2::Limits;
+use crate::server::{Counters, PhaseWatch};
+use crate::service::Router;
 
 /// What speaks HTTP/2 for a connection.
-pub(crate) trait Engine<S>: Copy + 'static {
+pub(crate) trait Engine: Copy + 'static {
     /// Serves one connection until its peer closes it, or it has been drained, or the server stops.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future closes the connection at once and drops its calls.
-    async fn serve<R: Runtime>(self, runtime: R, connection: R::Connection, service: S, limits: &Limits, phases: PhaseWatch) -> Closed;
+    async fn serve<R: Runtime>(self, runtime: R, connection: R::Connection, router: Router, house: Rc<House>, phases: PhaseWatch)
+    -> Closed;
+}
+
+/// What all connections of a worker share.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) limits: Rc<Limits>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// The HTTP/2 engine of a server, by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Http2 {
+    /// Ours: [`crate::http2`].
+    #[default]
+    Native,
+    /// hyper and h2, which stock tonic stands on.
+    Hyper,
+}
+
+impl Http2 {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Native, Self::Hyper];
+
+    /// Its word, as `--http2` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Hyper => "hyper",
+        }
+    }
+}
+
+impl fmt::Display for Http2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Http2 {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self, Error> {
+        let words = Self::ALL.map(Self::name).join(", ");
+        let known = Self::ALL.into_iter().find(|engine| engine.name() == word);
+        known.ok_or_else(|| Error::usage(format!("unknown HTTP/2 engine `{word}`; there are: {words}")))
+    }
 }
 
 /// Why a connection was closed.

@@ -2,30 +2,33 @@
 //!
 //! * `supervisor` starts all workers or none, and ends them together; `listen` binds.
 //! * `worker` accepts on one loop and drains; `accept` judges accept errors; `phase` is how a connection learns of the drain.
-//! * `engine` is the seam to what speaks HTTP/2; `handshake` and `limits` are what every engine keeps to.
+//! * `engine` is the seam to what speaks HTTP/2; `counters` says how often peers reached a limit; `handshake` is what an engine that cannot tell keeps
+//!   the handshake's deadline by.
 
 mod accept;
+mod counters;
 mod engine;
 mod handshake;
-mod limits;
 mod listen;
 mod phase;
 mod supervisor;
 mod worker;
 
 use std::num::NonZero;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use loopswap_rt::{Address, Runtime, Worker};
 
-use crate::hyper_engine::HyperEngine;
-use crate::service::TonicService;
+use crate::http2::Limits;
+use crate::service::Router;
 use crate::{Error, EventLoop, UseLoop};
 
-pub(crate) use engine::{Closed, Engine};
+pub use counters::Counters;
+pub use engine::Http2;
+pub(crate) use engine::{Closed, Engine, House};
 pub(crate) use handshake::Handshake;
-pub use limits::Limits;
 pub(crate) use phase::{Phase, PhaseWatch};
 pub use supervisor::{Handle, Running};
 
@@ -43,6 +46,7 @@ impl Server {
             n_workers: thread::available_parallelism().map_or(1, NonZero::get),
             pin_cpus: false,
             drain_timeout: Duration::from_secs(25),
+            http2: Http2::default(),
             limits: Limits::default(),
         }
     }
@@ -56,6 +60,7 @@ pub struct Builder {
     n_workers: usize,
     pin_cpus: bool,
     drain_timeout: Duration,
+    http2: Http2,
     limits: Limits,
 }
 
@@ -85,6 +90,12 @@ impl Builder {
         self
     }
 
+    /// What speaks HTTP/2. Default: [`Http2::Native`].
+    pub fn http2(mut self, engine: Http2) -> Self {
+        self.http2 = engine;
+        self
+    }
+
     /// What a connection may cost.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -99,7 +110,7 @@ impl Builder {
     pub fn serve<L, S, F>(self, event_loop: L, make_service: F) -> Result<(), Error>
     where
         L: EventLoop,
-        S: TonicService,
+        S: Into<Router>,
         F: Fn(&Worker) -> S + Send + Sync + 'static,
     {
         let mut running = self.start(event_loop, make_service)?;
@@ -115,16 +126,16 @@ impl Builder {
     pub fn start<L, S, F>(self, event_loop: L, make_service: F) -> Result<Running, Error>
     where
         L: EventLoop,
-        S: TonicService,
+        S: Into<Router>,
         F: Fn(&Worker) -> S + Send + Sync + 'static,
     {
         struct Start<F> {
-            plan: supervisor::Plan<HyperEngine>,
+            plan: supervisor::Plan,
             make_service: F,
         }
         impl<S, F> UseLoop for Start<F>
         where
-            S: TonicService,
+            S: Into<Router>,
             F: Fn(&Worker) -> S + Send + Sync + 'static,
         {
             type Output = Result<Running, Error>;
@@ -136,7 +147,7 @@ impl Builder {
         event_loop.with(Start { plan, make_service })
     }
 
-    fn plan(self) -> Result<supervisor::Plan<HyperEngine>, Error> {
+    fn plan(self) -> Result<supervisor::Plan, Error> {
         let address: Address = self.address.parse().map_err(|error| Error::usage(format!("bad address: {error}")).with_source(error))?;
         if self.n_workers == 0 {
             return Err(Error::usage("0 workers serve nobody; ask for 1 or more"));
@@ -144,7 +155,8 @@ impl Builder {
         if matches!(address, Address::Unix(_)) && self.n_workers > 1 {
             return Err(Error::usage("a Unix socket cannot be spread over workers; ask for 1"));
         }
-        let setup = worker::Setup { engine: HyperEngine, limits: self.limits, drain_timeout: self.drain_timeout };
+        let counters = Arc::new(Counters::new());
+        let setup = worker::Setup { http2: self.http2, limits: self.limits, counters, drain_timeout: self.drain_timeout };
         Ok(supervisor::Plan { address, n_workers: self.n_workers, pin_cpus: self.pin_cpus, setup })
     }
 }

@@ -15,18 +15,18 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::{oneshot, watch};
 
-use crate::server::engine::Engine;
-use crate::server::listen;
 use crate::server::phase::Phase;
 use crate::server::worker::{self, Setup};
+use crate::server::{Counters, listen};
+use crate::service::Router;
 use crate::{Error, ErrorKind};
 
 /// What to start.
-pub(super) struct Plan<E> {
+pub(super) struct Plan {
     pub(super) address: Address,
     pub(super) n_workers: usize,
     pub(super) pin_cpus: bool,
-    pub(super) setup: Setup<E>,
+    pub(super) setup: Setup,
 }
 
 /// What a worker, by its number, tells the supervisor: first that it is ready, then how it ended.
@@ -44,6 +44,7 @@ enum Told {
 #[derive(Clone, Debug)]
 pub struct Handle {
     orders: watch::Sender<Phase>,
+    counters: Arc<Counters>,
 }
 
 impl Handle {
@@ -56,6 +57,11 @@ impl Handle {
     /// Closes everything now.
     pub fn stop(&self) {
         self.order(Phase::Stopping);
+    }
+
+    /// How often peers have reached a limit.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     fn order(&self, phase: Phase) {
@@ -168,11 +174,10 @@ impl fmt::Debug for Running {
 }
 
 /// Starts the workers, then listens.
-pub(super) fn start<R, E, S, F>(runtime: R, plan: Plan<E>, make_service: F) -> Result<Running, Error>
+pub(super) fn start<R, S, F>(runtime: R, plan: Plan, make_service: F) -> Result<Running, Error>
 where
     R: Runtime,
-    E: Engine<S> + Send,
-    S: Clone + 'static,
+    S: Into<Router>,
     F: Fn(&Worker) -> S + Send + Sync + 'static,
 {
     let Plan { address, n_workers, pin_cpus, setup } = plan;
@@ -181,7 +186,8 @@ where
     let (orders, ordered) = watch::channel(Phase::Serving);
     let (report, reports) = mpsc::channel();
     let make_service = Arc::new(make_service);
-    let mut running = Running { handle: Handle { orders }, local_addr: address.clone(), threads: Vec::new(), reports, signals: None };
+    let handle = Handle { orders, counters: Arc::clone(&setup.counters) };
+    let mut running = Running { handle, local_addr: address.clone(), threads: Vec::new(), reports, signals: None };
 
     // Declared after `running`: on the way out of an error they are dropped first, which ends the workers that wait for their listener.
     let mut starts = Vec::with_capacity(n_workers);
@@ -224,19 +230,18 @@ where
 }
 
 /// The life of a worker's thread.
-fn run_worker<R, E, S, F>(
+fn run_worker<R, S, F>(
     runtime: R,
     worker: Worker,
     make_service: Arc<F>,
-    setup: Setup<E>,
+    setup: Setup,
     started: oneshot::Receiver<BoundListener>,
     ordered: watch::Receiver<Phase>,
     ready: mpsc::Sender<Report>,
 ) -> Told
 where
     R: Runtime,
-    E: Engine<S>,
-    S: Clone + 'static,
+    S: Into<Router>,
     F: Fn(&Worker) -> S + 'static,
 {
     if let Some(cpu) = worker.cpu
@@ -246,11 +251,11 @@ where
     }
     let (on, this) = (runtime.clone(), worker.clone());
     let ended = runtime.run(&worker, move || async move {
-        let service = make_service(&this);
+        let router = make_service(&this).into();
         let _ = ready.send((this.index, Told::Ready));
         drop(ready);
         match started.await {
-            Ok(listener) => worker::serve(on, listener, service, setup, ordered).await,
+            Ok(listener) => worker::serve(on, listener, router, setup, ordered).await,
             // Another worker could not start.
             Err(_) => Ok(0),
         }

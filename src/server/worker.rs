@@ -4,25 +4,31 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use loopswap_rt::{BoundListener, Connection as _, Listener as _, Runtime, timeout};
 use tokio::sync::watch;
 
-use crate::server::Limits;
+use crate::http2::Limits;
+use crate::hyper_engine::HyperEngine;
+use crate::native_engine::NativeEngine;
+use crate::server::Counters;
 use crate::server::accept::Backoff;
-use crate::server::engine::{Closed, Engine};
-use crate::server::phase::{Phase, Phases};
+use crate::server::engine::{Closed, Engine, House, Http2};
+use crate::server::phase::{Phase, PhaseWatch, Phases};
+use crate::service::Router;
 
 /// Connections that are told to stop have no more to do than to be dropped; a worker waits for them no longer than this.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a worker serves with.
 #[derive(Clone, Debug)]
-pub(super) struct Setup<E> {
-    pub(super) engine: E,
+pub(super) struct Setup {
+    pub(super) http2: Http2,
     pub(super) limits: Limits,
+    pub(super) counters: Arc<Counters>,
     pub(super) drain_timeout: Duration,
 }
 
@@ -31,31 +37,23 @@ pub(super) struct Setup<E> {
 /// # Errors
 ///
 /// The loop refuses the listener.
-pub(super) async fn serve<R, E, S>(
+pub(super) async fn serve<R: Runtime>(
     runtime: R,
     listener: BoundListener,
-    service: S,
-    setup: Setup<E>,
+    router: Router,
+    setup: Setup,
     mut orders: watch::Receiver<Phase>,
-) -> io::Result<usize>
-where
-    R: Runtime,
-    E: Engine<S>,
-    S: Clone + 'static,
-{
+) -> io::Result<usize> {
     let mut listener = runtime.listen(listener)?;
-    let Setup { engine, limits, drain_timeout } = setup;
-    let (phases, limits) = (Phases::new(), Rc::new(limits));
+    let Setup { http2, limits, counters, drain_timeout } = setup;
+    let (phases, house) = (Phases::new(), Rc::new(House { limits: Rc::new(limits), counters }));
     let start = |connection: R::Connection| {
-        let (on, service, limits, watch) = (runtime.clone(), service.clone(), Rc::clone(&limits), phases.watch());
-        runtime.spawn(async move {
-            let peer = connection.peer_addr().clone();
-            let closed = engine.serve(on, connection, service, &limits, watch).await;
-            match closed {
-                Closed::Orderly | Closed::Stopped => tracing::debug!(%peer, "connection closed: {closed}"),
-                Closed::NoHandshake | Closed::Broken(_) => tracing::info!(%peer, "connection closed: {closed}"),
-            }
-        });
+        let (on, router, house, watch) = (runtime.clone(), router.clone(), Rc::clone(&house), phases.watch());
+        // A task of its own type for each engine, so that neither is as large as the other.
+        match http2 {
+            Http2::Native => runtime.spawn(serve_connection(NativeEngine, on, connection, router, house, watch)),
+            Http2::Hyper => runtime.spawn(serve_connection(HyperEngine, on, connection, router, house, watch)),
+        }
     };
 
     let mut backoff = Backoff::default();
@@ -100,6 +98,23 @@ where
     phases.enter(Phase::Stopping);
     let _ = timeout(STOP_TIMEOUT, phases.no_connections()).await;
     Ok(n_cut)
+}
+
+/// Serves one connection, and logs how it ended.
+async fn serve_connection<R: Runtime, E: Engine>(
+    engine: E,
+    runtime: R,
+    connection: R::Connection,
+    router: Router,
+    house: Rc<House>,
+    phases: PhaseWatch,
+) {
+    let peer = connection.peer_addr().clone();
+    let closed = engine.serve(runtime, connection, router, house, phases).await;
+    match closed {
+        Closed::Orderly | Closed::Stopped => tracing::debug!(%peer, "connection closed: {closed}"),
+        Closed::NoHandshake | Closed::Broken(_) => tracing::info!(%peer, "connection closed: {closed}"),
+    }
 }
 
 /// The future's value, or `None` when an order came first. A supervisor that is gone orders to stop.

@@ -1,6 +1,15 @@
-//! What a server serves, and how the engines call it.
+//! What a server serves: services that were written for it, services that tonic generated, and the way from a path to either.
+//!
+//! * `methods` is what generated code fills with a service's methods; `kinds` runs a method of each of the four kinds.
+//! * `router` finds the method that a path names.
+//! * `bridge` runs a tonic service on the transport of a call.
+//!
+//! What a call may be, and how it is answered, is `grpc`'s.
 
-mod contained;
+mod bridge;
+mod kinds;
+mod methods;
+mod router;
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
@@ -9,9 +18,21 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tonic::body::Body;
 
-pub(crate) use contained::Contained;
+pub use methods::Methods;
+pub use router::Router;
 
-/// A service that tonic generated (or any tower service of this shape), as it is: it runs unchanged on every loop.
+/// A service as our generator makes it: its methods are native `async fn`s, which may hold what is not [`Send`] and await the loop's own I/O.
+///
+/// Implemented by generated servers. A worker has one of each, and calls it on its own thread alone.
+pub trait LocalService: 'static {
+    /// The service's full name in its .proto: `helloworld.Greeter`.
+    const NAME: &'static str;
+
+    /// Names each method, and says what runs it.
+    fn register(self, methods: &mut Methods);
+}
+
+/// A service that tonic generated (or any tower service of this shape), as it is: it runs unchanged on every loop and engine.
 ///
 /// Implemented for every type that fits. A worker calls a clone for each call, on its own thread.
 pub trait TonicService:

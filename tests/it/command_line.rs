@@ -110,7 +110,7 @@ fn announces_itself_and_logs_as_json() {
     let line = server.stdout().wait_for("listening").expect("it says so");
     let announced: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
     let addr = server.addr().to_string();
-    assert_eq!(announced, serde_json::json!({ "event": "listening", "addr": addr, "runtime": "tokio", "workers": 1 }));
+    assert_eq!(announced, serde_json::json!({ "event": "listening", "addr": addr, "runtime": "tokio", "http2": "native", "workers": 1 }));
     server.signal(rustix::process::Signal::TERM);
     assert_eq!(server.wait().code(), Some(0));
     let line = server.stderr().wait_for("draining").expect("it says so");

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::support::{output, served};
 
 /// `cargo test` builds the examples beside the tests.
-fn example(name: &str) -> Command {
+pub(crate) fn example(name: &str) -> Command {
     let test = std::env::current_exe().expect("it runs");
     let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/it");
     let path: PathBuf = profile.join("examples").join(name);
@@ -44,4 +44,22 @@ fn an_example_that_cannot_start_says_why_in_a_line() {
     let ended = output(example("tokio").arg("nonsense"));
     assert_eq!(ended.status.code(), Some(1));
     assert!(ended.stderr.contains("nonsense") && !ended.stderr.contains("kind"), "{}", ended.stderr);
+}
+
+#[test]
+fn streaming() {
+    for event_loop in ["tokio", "tokio-uring", "glommio"] {
+        let ended = output(example("streaming").arg(event_loop));
+        assert_eq!(ended.status.code(), Some(0), "{event_loop}: {}", ended.stderr);
+        let lines: Vec<_> = ended.stdout.lines().collect();
+        assert_eq!(lines[..3], ["tick 1", "tick 2", "tick 3"], "{event_loop}");
+        assert!(lines[3].starts_with("lap 1: first after ") && lines[4].starts_with("lap 2: second after "), "{event_loop}: {lines:?}");
+    }
+}
+
+#[test]
+fn interop_says_how_it_is_used() {
+    let ended = output(example("interop").arg("--nonsense=1"));
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(ended.stderr.contains("--nonsense") && ended.stderr.contains("usage: interop"), "{}", ended.stderr);
 }

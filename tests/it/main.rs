@@ -5,13 +5,21 @@
 
 mod support;
 
+mod attacks;
 mod command_line;
 mod descriptors;
 mod drain;
+mod drain_frames;
 mod examples;
+mod grpc_rules;
+mod handlers;
 mod handshake;
+mod interop;
 mod panics;
+mod raw;
 mod refused;
+mod rfc7541;
+mod rfc9113;
 mod serve;
 mod tidy;
 mod vanish;

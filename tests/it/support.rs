@@ -9,10 +9,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use loopswap::greeter::{Greeter, GreeterClient, GreeterServer, HelloReply, HelloRequest};
-use loopswap::{Builder, Loop, Running, Server};
+use loopswap::{Builder, Loop, Request, Response, Running, Server, Status};
 use rustix::process::{Pid, Signal, kill_process};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Response, Status};
 
 /// How long anything may take that takes milliseconds on an idle machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -106,6 +105,13 @@ impl Served {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
     }
 
+    /// A figure of /proc/PID/status that is in kilobytes, in bytes: `VmRSS`, `VmHWM`, `VmSize`.
+    pub(crate) fn memory(&self, kind: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process is there");
+        let line = status.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(':')).expect("there is such a figure");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("it is in kilobytes") * 1024
+    }
+
     /// The CPU time that its threads have used.
     pub(crate) fn cpu(&self) -> Duration {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process is there");
@@ -175,6 +181,11 @@ impl Lines {
         })
     }
 
+    /// What has come until now.
+    pub(crate) fn so_far(&self) -> String {
+        self.lines.lock().unwrap().join("\n")
+    }
+
     /// All there is, once the stream has ended.
     pub(crate) fn all(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
@@ -212,14 +223,16 @@ impl Drop for CountEnd {
     }
 }
 
-#[tonic::async_trait]
 impl Greeter for Puppet {
-    async fn say_hello(&self, request: tonic::Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+    async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
         let _end = CountEnd(Arc::clone(&self.ended));
         *self.begun.lock().unwrap() += 1;
         let HelloRequest { name, sleep_millisecond } = request.into_inner();
         if name == "panic at once" {
             panic!("as the caller wished");
+        }
+        if let Some(message) = name.strip_prefix("fail: ") {
+            return Err(Status::failed_precondition(message));
         }
         loopswap::rt::sleep(Duration::from_millis(sleep_millisecond.unsigned_abs().into())).await;
         if name == "panic later" {

@@ -1,0 +1,134 @@
+//! Who loads the servers: `loopswap load`, which checks every reply, or h2load, which checks the HTTP status alone and takes less CPU itself.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use clap::ValueEnum;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cell::Measured;
+use crate::child::{LOOPSWAP, pinned};
+use crate::plan::Shape;
+
+/// The client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Client {
+    /// Ours: every status and every reply is checked.
+    Loopswap,
+    /// nghttp2's: it must be on the PATH.
+    H2load,
+}
+
+impl Client {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Loopswap => "loopswap load, which checks every reply",
+            Self::H2load => "h2load, which checks no reply",
+        }
+    }
+
+    /// Loads a server with `calls` calls, and says how that went. CPU is left to the caller.
+    pub(crate) fn load(self, addr: &str, shape: Shape, calls: u32, cpu: Option<usize>) -> Result<Measured, String> {
+        match self {
+            Self::Loopswap => loopswap(addr, shape, calls, cpu),
+            Self::H2load => h2load(addr, shape, calls, cpu),
+        }
+    }
+}
+
+fn loopswap(addr: &str, shape: Shape, calls: u32, cpu: Option<usize>) -> Result<Measured, String> {
+    let Shape { connections, in_flight, sleep_ms } = shape;
+    let mut command = Command::new(LOOPSWAP);
+    command.args(["load", "--json", "--addr", addr]);
+    for (flag, value) in [("-c", in_flight), ("-n", calls), ("--connections", connections)] {
+        command.arg(flag).arg(value.to_string());
+    }
+    command.arg("-d").arg(format!(r#"{{"name":"Joe","sleep_millisecond":{sleep_ms}}}"#));
+    let (ended_well, stdout, words) = run(command, cpu)?;
+    let report: Value = serde_json::from_str(&stdout).unwrap_or_default();
+    if !ended_well || report["statuses"]["OK"] != calls {
+        return Err(format!("the load failed: {} of {calls} calls were OK; {words}", report["statuses"]["OK"]));
+    }
+    Measured::of(&report)
+}
+
+fn h2load(addr: &str, shape: Shape, calls: u32, cpu: Option<usize>) -> Result<Measured, String> {
+    let Shape { connections, in_flight, .. } = shape;
+    let body = Body::new(shape)?;
+    let mut command = Command::new("h2load");
+    for (flag, value) in [("-c", connections), ("-m", in_flight / connections), ("-n", calls)] {
+        command.arg(format!("{flag}{value}"));
+    }
+    command.args(["-H", "content-type: application/grpc", "-H", "te: trailers", "-d"]).arg(&body.path);
+    command.arg(format!("http://{addr}/helloworld.Greeter/SayHello"));
+    let (ended_well, stdout, words) = run(command, cpu)?;
+    let line = |start: &str| stdout.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_default();
+    if !ended_well || !line("requests: ").contains(&format!(" {calls} succeeded,")) {
+        return Err(format!("h2load: {}; {words}", line("requests: ")));
+    }
+    let finished: Vec<_> = line("finished in ").split([',', ' ']).filter(|word| !word.is_empty()).collect();
+    let times: Vec<_> = line("time for request:").split_whitespace().filter_map(milliseconds).collect();
+    let ([total, rate, ..], [fastest, slowest, average, ..]) = (&finished[..], &times[..]) else {
+        return Err(format!("h2load printed what this bench does not know: {stdout}"));
+    };
+    Ok(Measured {
+        total_s: milliseconds(total).unwrap_or_default() / 1e3,
+        slowest_ms: *slowest,
+        fastest_ms: *fastest,
+        average_ms: *average,
+        requests_per_second: rate.parse().map_err(|error| format!("h2load says {rate}: {error}"))?,
+        p50_ms: None,
+        p99_ms: None,
+        cpu_us: None,
+    })
+}
+
+/// Runs a client on its CPU. Whether it ended well, what it printed, and its last line on standard error.
+fn run(mut command: Command, cpu: Option<usize>) -> Result<(bool, String, String), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = pinned(cpu, || command.spawn()).map_err(|error| format!("{name} cannot be started: {error}"))?;
+    let output = child.wait_with_output().map_err(|error| error.to_string())?;
+    let words = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned();
+    Ok((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned(), words))
+}
+
+/// `427.68ms`, `1.62s`, `85us`.
+fn milliseconds(text: &str) -> Option<f64> {
+    let at = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let (number, unit) = text.split_at(at);
+    let factor = match unit {
+        "us" => 1e-3,
+        "ms" => 1.0,
+        "s" => 1e3,
+        _ => return None,
+    };
+    Some(number.parse::<f64>().ok()? * factor)
+}
+
+/// A request's body in a file, as h2load wants it: a framed `HelloRequest`.
+struct Body {
+    path: PathBuf,
+}
+
+impl Body {
+    fn new(shape: Shape) -> Result<Self, String> {
+        let mut message = b"\x0a\x03Joe".to_vec();
+        if shape.sleep_ms > 0 {
+            message.extend([0x10, shape.sleep_ms as u8]);
+        }
+        let mut body = vec![0, 0, 0, 0, message.len() as u8];
+        body.extend(message);
+        let path = std::env::temp_dir().join(format!("loop_swap-{}.grpc", std::process::id()));
+        std::fs::write(&path, body).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

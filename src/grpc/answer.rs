@@ -1,0 +1,189 @@
+//! What a call answers, written down on its transport.
+//!
+//! It knows how far the answer has come, so that one answer is never begun or ended twice, whatever ends a call: its handler, a panic, the deadline.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use http::{HeaderMap, StatusCode};
+use prost::Message;
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Status};
+
+use crate::grpc::framing::{encode, encoded_len};
+use crate::grpc::{CallId, Inbox, Response, ResponseHead, Trailers, Transport, fields};
+use crate::http2::ErrorCode;
+
+/// How far an answer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Awaited,
+    /// The head was sent.
+    Begun,
+    Ended,
+}
+
+/// One answer.
+pub(crate) struct Answer {
+    transport: Rc<dyn Transport>,
+    id: CallId,
+    progress: Progress,
+}
+
+/// A call that answers at its end keeps its progress to itself; one that answers on the way shares it with whoever does.
+enum Progress {
+    Own(Cell<Stage>),
+    Shared(Rc<Cell<Stage>>),
+}
+
+impl Answer {
+    pub(crate) fn new(transport: Rc<dyn Transport>, id: CallId) -> Self {
+        Self { transport, id, progress: Progress::Own(Cell::new(Stage::Awaited)) }
+    }
+
+    /// Another way to write the same answer.
+    pub(crate) fn share(&mut self) -> Self {
+        let shared = match &self.progress {
+            Progress::Own(stage) => Rc::new(stage.clone()),
+            Progress::Shared(stage) => Rc::clone(stage),
+        };
+        self.progress = Progress::Shared(Rc::clone(&shared));
+        Self { transport: Rc::clone(&self.transport), id: self.id, progress: Progress::Shared(shared) }
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.cell().get()
+    }
+
+    /// Ready while another message may be made.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.transport.poll_room(self.id, cx)
+    }
+
+    /// An inbox for the request of the same call.
+    pub(super) fn inbox(&self) -> Inbox {
+        Inbox::new(Rc::clone(&self.transport), self.id)
+    }
+
+    /// Lets the peer send this many bytes more.
+    pub(crate) fn release(&self, n_bytes: usize) {
+        if n_bytes > 0 {
+            self.transport.release(self.id, n_bytes);
+        }
+    }
+
+    /// Opens the answer, if it is not open yet.
+    pub(crate) fn head(&self, metadata: Option<MetadataMap>) {
+        if self.stage() != Stage::Awaited {
+            return;
+        }
+        self.cell().set(Stage::Begun);
+        match metadata.filter(|metadata| !metadata.is_empty()) {
+            None => self.transport.head(self.id, ResponseHead::Grpc, false),
+            Some(metadata) => {
+                let fields = fields::opening(metadata);
+                self.transport.head(self.id, ResponseHead::Fields(StatusCode::OK, &fields), false);
+            }
+        }
+    }
+
+    /// Sends a message. The answer was opened before.
+    ///
+    /// # Errors
+    ///
+    /// RESOURCE_EXHAUSTED when it is too large; then it was not sent.
+    pub(crate) fn message<M: Message>(&self, message: &M, encode_bytes_max: usize) -> Result<(), Status> {
+        let len = encoded_len(message, encode_bytes_max)?;
+        if self.stage() == Stage::Begun {
+            self.transport.data(self.id, &mut |buffer| encode(message, len, buffer), false);
+        }
+        Ok(())
+    }
+
+    /// The whole answer: head, one message, OK. Instead of a message that is too large, its status.
+    pub(crate) fn reply<M: Message>(&self, response: Response<M>, encode_bytes_max: usize) {
+        let (metadata, message, trailers) = response.into_parts();
+        match encoded_len(&message, encode_bytes_max) {
+            Err(status) => self.status(&status),
+            Ok(len) if metadata.is_none() && trailers.is_none() && self.stage() == Stage::Awaited => {
+                // Should the message's own code panic, a status can still follow the head.
+                self.cell().set(Stage::Begun);
+                self.transport.reply(self.id, &mut |buffer| encode(&message, len, buffer));
+                self.cell().set(Stage::Ended);
+            }
+            Ok(len) => {
+                self.head(metadata);
+                self.transport.data(self.id, &mut |buffer| encode(&message, len, buffer), false);
+                self.ok_with(trailers);
+            }
+        }
+    }
+
+    /// Ends the answer well.
+    pub(crate) fn ok(&self) {
+        self.head(None);
+        if self.stage() == Stage::Begun {
+            self.cell().set(Stage::Ended);
+            self.transport.trailers(self.id, Trailers::Ok);
+        }
+    }
+
+    /// Ends the answer well, with these trailers besides.
+    pub(crate) fn ok_with(&self, trailers: Option<MetadataMap>) {
+        match trailers.filter(|trailers| !trailers.is_empty()) {
+            None => self.ok(),
+            Some(trailers) => {
+                // A head first: a Trailers-Only answer would bring them as what goes before the messages.
+                self.head(None);
+                self.status(&Status::with_metadata(Code::Ok, "", trailers));
+            }
+        }
+    }
+
+    /// Ends the answer with this status: in its head if that has not been sent (Trailers-Only), else in its trailers. Nothing, if it has ended.
+    pub(crate) fn status(&self, status: &Status) {
+        match self.cell().replace(Stage::Ended) {
+            Stage::Awaited => {
+                let fields = fields::trailers_only(status);
+                self.transport.head(self.id, ResponseHead::Fields(StatusCode::OK, &fields), true);
+            }
+            Stage::Begun => self.transport.trailers(self.id, Trailers::Fields(&fields::ending(status))),
+            Stage::Ended => {}
+        }
+    }
+
+    /// Opens an answer that is not of our making. With `end` it is the whole of it.
+    pub(crate) fn plain_head(&self, status: StatusCode, fields: &HeaderMap, end: bool) {
+        self.cell().set(if end { Stage::Ended } else { Stage::Begun });
+        self.transport.head(self.id, ResponseHead::Fields(status, fields), end);
+    }
+
+    /// A part of such an answer's body.
+    pub(crate) fn plain_data(&self, bytes: &[u8], end: bool) {
+        if end {
+            self.cell().set(Stage::Ended);
+        }
+        self.transport.data(self.id, &mut |buffer| buffer.extend_from_slice(bytes), end);
+    }
+
+    /// Ends such an answer.
+    pub(crate) fn plain_trailers(&self, fields: &HeaderMap) {
+        self.cell().set(Stage::Ended);
+        self.transport.trailers(self.id, Trailers::Fields(fields));
+    }
+
+    /// Breaks the answer off.
+    pub(crate) fn reset(&self, code: ErrorCode) {
+        if self.cell().replace(Stage::Ended) != Stage::Ended {
+            self.transport.reset(self.id, code);
+        }
+    }
+
+    fn cell(&self) -> &Cell<Stage> {
+        match &self.progress {
+            Progress::Own(stage) => stage,
+            Progress::Shared(stage) => stage,
+        }
+    }
+}

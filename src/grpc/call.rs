@@ -1,0 +1,230 @@
+//! One call, from its head to the end of its answer.
+
+use std::mem;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use loopswap_rt::deadline_after;
+use tonic::Status;
+
+use crate::grpc::answer::{Answer, Stage};
+use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
+use crate::grpc::verdict::{deadline_exceeded, judge};
+use crate::grpc::{CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
+use crate::http2::ErrorCode;
+use crate::service::Router;
+
+/// A call under way.
+///
+/// An engine opens it with the request's head, feeds it the body, polls it after that and when it was woken, and drops it when the poll is
+/// ready. Dropped earlier, because the client cancelled or the connection is gone, it drops its handler at once and answers nothing.
+///
+/// No panic of a handler, of its stream or of anything that it holds leaves a call.
+pub(crate) struct Call {
+    answer: Answer,
+    deadline: Option<Instant>,
+    state: State,
+}
+
+enum State {
+    /// The request's one message is not whole yet.
+    Gathering { method: Rc<dyn TakesOne>, head: Head, gathered: Vec<u8> },
+    /// The handler runs; what arrives goes to its inbox, if it has one.
+    Running { work: Work, inbox: Option<Rc<Inbox>>, plain: bool },
+    /// The answer is complete.
+    Over,
+}
+
+/// Answers a request whose header list is larger than the engine's limit, so that it has no head: RESOURCE_EXHAUSTED (statuscodes.md), by trailers
+/// alone.
+pub(crate) fn refuse_headers(transport: Rc<dyn Transport>, id: CallId) {
+    Answer::new(transport, id).status(&Status::resource_exhausted("the header list is larger than the server's limit"));
+}
+
+impl Call {
+    /// Routes and judges a request. `ends`: it has no body. `None`: it was refused, and that was answered already.
+    pub(crate) fn open(router: &Router, head: Head, transport: Rc<dyn Transport>, id: CallId, ends: bool, now: Instant) -> Option<Self> {
+        let answer = Answer::new(transport, id);
+        // The router is the connection's, as the heads are: what it once said of a head stays true.
+        let admitted = head.with_verdict(
+            |head| judge(router, head),
+            |verdict| match verdict {
+                Ok(admitted) => Some((admitted.route.clone(), admitted.timeout)),
+                Err(refusal) => {
+                    refusal.answer(&answer);
+                    None
+                }
+            },
+        );
+        let (route, timeout) = admitted?;
+        let deadline = timeout.map(|timeout| deadline_after(now, timeout));
+        let mut call = Self { answer, deadline, state: State::Over };
+        match route {
+            Route::TakesOne(method) => call.state = State::Gathering { method, head, gathered: Vec::new() },
+            Route::TakesMany(method) | Route::Tonic(method) => {
+                call.start(head, false, |inbox, origin, answer| method.start(inbox, origin, answer))
+            }
+            Route::Plain(method) => call.start(head, true, |inbox, origin, answer| method.start(inbox, origin, answer)),
+        }
+        if ends {
+            call.end();
+        }
+        Some(call)
+    }
+
+    /// A part of the request's body, cut anywhere. `end`: the request ends with it.
+    pub(crate) fn data(&mut self, bytes: &[u8], end: bool) {
+        match &mut self.state {
+            State::Gathering { gathered, .. } => {
+                self.answer.release(bytes.len());
+                if gathered.is_empty() && end {
+                    self.take(bytes);
+                } else {
+                    self.gather(bytes, end);
+                }
+            }
+            State::Running { inbox: Some(inbox), .. } => inbox.put(bytes, end),
+            State::Running { inbox: None, .. } | State::Over => self.answer.release(bytes.len()),
+        }
+    }
+
+    /// The request ends by trailers, which say nothing (PROTOCOL-HTTP2, "Requests").
+    pub(crate) fn end(&mut self) {
+        self.data(&[], true);
+    }
+
+    /// Runs the handler. Ready: the answer is complete.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.state {
+            State::Gathering { .. } => Poll::Pending,
+            State::Over => Poll::Ready(()),
+            State::Running { work, .. } => {
+                let answer = &self.answer;
+                match contained(|| work.as_mut().poll(cx, answer)) {
+                    Some(Poll::Pending) => return Poll::Pending,
+                    Some(Poll::Ready(())) => self.close(),
+                    None => self.panicked(),
+                }
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// When [`expire`](Self::expire) is to be called, unless the call is over by then.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The deadline has passed: the handler is dropped, and the client told. It has probably given up by itself.
+    pub(crate) fn expire(&mut self) {
+        self.close();
+        self.answer.status(&deadline_exceeded());
+    }
+
+    fn start(&mut self, head: Head, plain: bool, start: impl FnOnce(Rc<Inbox>, Origin, &mut Answer) -> Work) {
+        let inbox = Rc::new(self.answer.inbox());
+        let origin = Origin { head, deadline: self.deadline };
+        let answer = &mut self.answer;
+        match contained(|| start(Rc::clone(&inbox), origin, answer)) {
+            Some(work) => self.state = State::Running { work, inbox: Some(inbox), plain },
+            None => self.panicked(),
+        }
+    }
+
+    /// The request's one message, prefix included, which need be neither right nor whole.
+    fn take(&mut self, bytes: &[u8]) {
+        let State::Gathering { method, head, .. } = mem::replace(&mut self.state, State::Over) else {
+            unreachable!("a message is taken where one is gathered");
+        };
+        let message = match one_message(bytes, method.decode_bytes_max()) {
+            Ok(message) => message,
+            Err(status) => return self.answer.status(&status),
+        };
+        let origin = Origin { head, deadline: self.deadline };
+        let answer = &mut self.answer;
+        match contained(|| method.start(message, origin, answer)) {
+            Some(Ok(work)) => self.state = State::Running { work, inbox: None, plain: false },
+            Some(Err(status)) => self.answer.status(&status),
+            None => self.panicked(),
+        }
+    }
+
+    /// Collects a message that does not come in one piece. It is refused as soon as it can be, and never kept beyond its limit.
+    fn gather(&mut self, bytes: &[u8], end: bool) {
+        let State::Gathering { method, gathered, .. } = &mut self.state else {
+            unreachable!("called while gathering");
+        };
+        // As much as came, and no more: what was announced may never come.
+        gathered.extend_from_slice(bytes);
+        if end {
+            let gathered = mem::take(gathered);
+            return self.take(&gathered);
+        }
+        let refused = match Prefix::parse(gathered, method.decode_bytes_max()) {
+            Ok(Some(prefix)) if gathered.len() > PREFIX_BYTES + prefix.len => Some(several_messages()),
+            Ok(_) => None,
+            Err(status) => Some(status),
+        };
+        if let Some(status) = refused {
+            self.close();
+            self.answer.status(&status);
+        }
+    }
+
+    /// What a handler's panic answers.
+    fn panicked(&mut self) {
+        let plain = matches!(self.state, State::Running { plain: true, .. });
+        self.close();
+        if !plain {
+            self.answer.status(&Status::internal(PANICKED));
+        } else if self.answer.stage() == Stage::Awaited {
+            self.answer.plain_head(http::StatusCode::INTERNAL_SERVER_ERROR, &http::HeaderMap::new(), true);
+        } else {
+            self.answer.reset(ErrorCode::INTERNAL_ERROR);
+        }
+    }
+
+    /// Drops all that the call was doing.
+    fn close(&mut self) {
+        match mem::replace(&mut self.state, State::Over) {
+            State::Running { work, inbox, .. } => {
+                // Destructors of a handler may panic; the answer is none the worse for it.
+                let _ = contained(|| drop(work));
+                if let Some(inbox) = inbox {
+                    inbox.close();
+                }
+            }
+            State::Gathering { .. } | State::Over => {}
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The bytes of the one message that a request consists of.
+///
+/// # Errors
+///
+/// UNIMPLEMENTED for none and for several (statuscodes.md: a cardinality violation); INTERNAL for a broken one; RESOURCE_EXHAUSTED for one over the
+/// limit.
+fn one_message(bytes: &[u8], decode_bytes_max: usize) -> Result<&[u8], Status> {
+    if bytes.is_empty() {
+        return Err(Status::unimplemented("the request has no message, but the method takes one"));
+    }
+    let prefix = Prefix::parse(bytes, decode_bytes_max)?.ok_or_else(cut_off)?;
+    let message = &bytes[PREFIX_BYTES..];
+    match message.len().cmp(&prefix.len) {
+        std::cmp::Ordering::Less => Err(cut_off()),
+        std::cmp::Ordering::Equal => Ok(message),
+        std::cmp::Ordering::Greater => Err(several_messages()),
+    }
+}
+
+fn several_messages() -> Status {
+    Status::unimplemented("the request has several messages, but the method takes one")
+}

@@ -1,0 +1,58 @@
+//! Header blocks of statuses and metadata.
+
+use http::header::{CONNECTION, CONTENT_TYPE, TE, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Status};
+
+/// What every answer has that speaks gRPC.
+pub(super) const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+
+/// Fields of one connection, which have no place in HTTP/2 (RFC 9113, 8.2.2).
+const OF_A_CONNECTION: [HeaderName; 5] =
+    [CONNECTION, TRANSFER_ENCODING, UPGRADE, HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection")];
+
+/// Fields that gRPC itself writes (PROTOCOL-HTTP2, "Responses"): a handler's metadata cannot.
+const OF_GRPC: [HeaderName; 5] = [
+    CONTENT_TYPE,
+    TE,
+    HeaderName::from_static("grpc-status"),
+    HeaderName::from_static("grpc-message"),
+    HeaderName::from_static("grpc-encoding"),
+];
+
+/// The fields, without those that may not be sent over HTTP/2.
+pub(crate) fn without_connection_fields(mut fields: HeaderMap) -> HeaderMap {
+    for name in &OF_A_CONNECTION {
+        fields.remove(name);
+    }
+    fields
+}
+
+/// The head of an answer whose handler gave metadata.
+pub(super) fn opening(metadata: MetadataMap) -> HeaderMap {
+    let mut fields = without_connection_fields(metadata.into_headers());
+    for name in &OF_GRPC {
+        fields.remove(name);
+    }
+    fields.insert(CONTENT_TYPE, GRPC);
+    fields
+}
+
+/// The trailers that say this status.
+pub(super) fn ending(status: &Status) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    if status.add_header(&mut fields).is_err() {
+        fields.clear();
+        // Everything in it is a number.
+        let _ = Status::new(Code::Internal, "").add_header(&mut fields);
+    }
+    without_connection_fields(fields)
+}
+
+/// The head of an answer that is nothing but this status.
+pub(super) fn trailers_only(status: &Status) -> HeaderMap {
+    let mut fields = ending(status);
+    fields.insert(CONTENT_TYPE, GRPC);
+    fields
+}

@@ -1,0 +1,101 @@
+//! Messages in a stream of bytes: PROTOCOL-HTTP2, "Length-Prefixed-Message".
+//!
+//! Each is preceded by one byte that says whether it is compressed, and by its length. Compression is not here yet: [`Prefix::parse`] is where a
+//! flag of 1 would be let through.
+
+use prost::Message;
+use tonic::Status;
+
+/// The flag and the length before each message.
+pub(super) const PREFIX_BYTES: usize = 5;
+
+/// How large the messages of a service may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MessageLimits {
+    /// The largest message of a request, in bytes, without its prefix; a larger one is RESOURCE_EXHAUSTED as soon as its length is known. 4 MiB, as in
+    /// grpc-go and tonic.
+    pub decode_bytes_max: usize,
+    /// The largest message of a response, in bytes, without its prefix; a larger one is RESOURCE_EXHAUSTED instead. As large as the protocol can
+    /// say: 4 GiB - 1.
+    pub encode_bytes_max: usize,
+}
+
+impl Default for MessageLimits {
+    fn default() -> Self {
+        Self { decode_bytes_max: 4 * 1024 * 1024, encode_bytes_max: u32::MAX as usize }
+    }
+}
+
+/// What precedes a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Prefix {
+    /// Of the message, in bytes.
+    pub(super) len: usize,
+}
+
+impl Prefix {
+    /// The prefix at the start of these bytes; `None` while it is not whole.
+    ///
+    /// # Errors
+    ///
+    /// INTERNAL for a compressed message, as the call names no compression, and for flags that mean nothing; RESOURCE_EXHAUSTED for a message that is
+    /// larger than the limit (statuscodes.md).
+    pub(super) fn parse(bytes: &[u8], decode_bytes_max: usize) -> Result<Option<Self>, Status> {
+        let Some((&[flag, a, b, c, d], _)) = bytes.split_first_chunk() else {
+            // A flag alone tells as much.
+            return bytes.first().map_or(Ok(None), |flag| check_flag(*flag).map(|()| None));
+        };
+        check_flag(flag)?;
+        let len = u32::from_be_bytes([a, b, c, d]) as usize;
+        if len > decode_bytes_max {
+            return Err(Status::resource_exhausted(format!("a message of {len} bytes is larger than the limit of {decode_bytes_max}")));
+        }
+        Ok(Some(Self { len }))
+    }
+}
+
+fn check_flag(flag: u8) -> Result<(), Status> {
+    match flag {
+        0 => Ok(()),
+        1 => Err(Status::internal("a message is compressed, but the call has no grpc-encoding")),
+        flag => Err(Status::internal(format!("a message's prefix begins with {flag}, which is neither 0 nor 1"))),
+    }
+}
+
+/// What the client is told when its last message is not whole.
+pub(super) fn cut_off() -> Status {
+    Status::internal("the request ended in the middle of a message")
+}
+
+/// The message in these bytes.
+///
+/// # Errors
+///
+/// INTERNAL when they are none.
+pub(crate) fn decode<M: Message + Default>(bytes: &[u8]) -> Result<M, Status> {
+    M::decode(bytes).map_err(|error| Status::internal(format!("the message cannot be decoded: {error}")))
+}
+
+/// The length of a message that is to be sent.
+///
+/// # Errors
+///
+/// RESOURCE_EXHAUSTED when it is larger than the limit, or than a prefix can say.
+pub(super) fn encoded_len<M: Message>(message: &M, encode_bytes_max: usize) -> Result<u32, Status> {
+    let len = message.encoded_len();
+    u32::try_from(len).ok().filter(|_| len <= encode_bytes_max).ok_or_else(|| {
+        Status::resource_exhausted(format!(
+            "the reply of {len} bytes is larger than the limit of {}",
+            encode_bytes_max.min(u32::MAX as usize)
+        ))
+    })
+}
+
+/// Appends a message of this length, with its prefix.
+pub(super) fn encode<M: Message>(message: &M, len: u32, buffer: &mut Vec<u8>) {
+    buffer.reserve(PREFIX_BYTES + len as usize);
+    buffer.push(0);
+    buffer.extend_from_slice(&len.to_be_bytes());
+    message.encode_raw(buffer);
+}

@@ -1,0 +1,259 @@
+//! The bytes of a streaming request between the engine, which receives them, and the handler, which takes them.
+//!
+//! Its size is bounded by flow control: the peer may send a window's worth of bytes beyond what was released, and bytes are released when the
+//! handler takes them. While the handler waits for a message that is not whole, what has come of it is released as it comes: it is bounded by the
+//! limit on a message instead. So a message may be larger than a window.
+
+use std::cell::RefCell;
+use std::mem;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use tonic::Status;
+
+use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
+use crate::grpc::{CallId, Transport};
+
+/// An empty buffer that is larger than this is given back.
+const KEPT_BYTES_MAX: usize = 16 * 1024;
+
+/// The inbox of one call.
+pub(crate) struct Inbox {
+    transport: Rc<dyn Transport>,
+    id: CallId,
+    state: RefCell<State>,
+}
+
+struct State {
+    /// What was received and not taken, from `start` on.
+    bytes: Vec<u8>,
+    start: usize,
+    /// Bytes at the end that the peer's window still lacks.
+    n_held: usize,
+    /// Of the message that a handler waits for, which is not whole. What comes of it is released at once.
+    awaited: Option<Awaited>,
+    more: More,
+    reader: Option<Waker>,
+}
+
+/// A message that is waited for.
+#[derive(Clone, Copy)]
+enum Awaited {
+    /// With a prefix that is not whole, or with this many bytes, prefix included.
+    Message(Option<usize>),
+    /// No message, but bytes of any kind.
+    Bytes,
+}
+
+/// What may be expected after what is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum More {
+    Comes,
+    /// The request has ended.
+    Ended,
+    /// Nobody reads any more, or an error was the last that was read.
+    Unwanted,
+    /// The call is over, and with it the request.
+    CallOver,
+}
+
+impl Inbox {
+    pub(super) fn new(transport: Rc<dyn Transport>, id: CallId) -> Self {
+        let state = State { bytes: Vec::new(), start: 0, n_held: 0, awaited: None, more: More::Comes, reader: None };
+        Self { transport, id, state: RefCell::new(state) }
+    }
+
+    /// Bytes that arrived. `end`: they are the last.
+    pub(super) fn put(&self, bytes: &[u8], end: bool) {
+        let mut state = self.state.borrow_mut();
+        if state.more != More::Comes {
+            drop(state);
+            self.release(bytes.len());
+            return;
+        }
+        state.append(bytes);
+        if end {
+            state.more = More::Ended;
+        }
+        let awaited = state.awaited;
+        let wake = end || state.satisfies(awaited);
+        let released = if matches!(awaited, Some(Awaited::Message(_))) && !wake { mem::take(&mut state.n_held) } else { 0 };
+        let reader = if wake { state.reader.take() } else { None };
+        drop(state);
+        self.release(released);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// The call is over: whoever still reads is told, unless there was nothing left to read.
+    pub(super) fn close(&self) {
+        let state = self.state.borrow();
+        let read_to_the_end = state.more == More::Unwanted || (state.more == More::Ended && state.unread().is_empty());
+        drop(state);
+        if !read_to_the_end {
+            self.give_up(More::CallOver);
+        }
+    }
+
+    /// Nobody reads any more.
+    pub(crate) fn discard(&self) {
+        self.give_up(More::Unwanted);
+    }
+
+    /// The next message, made of its bytes by `decode`. `None` at the end, and after an error.
+    pub(super) fn poll_message<T>(
+        &self,
+        decode_bytes_max: usize,
+        cx: &mut Context<'_>,
+        decode: impl FnOnce(&[u8]) -> Result<T, Status>,
+    ) -> Poll<Option<Result<T, Status>>> {
+        let mut state = self.state.borrow_mut();
+        let found = state.message(decode_bytes_max);
+        let (taken, polled) = match found {
+            Ok(Found::Message(len)) => {
+                let decoded = decode(&state.unread()[PREFIX_BYTES..len]);
+                (state.take(len), Poll::Ready(Some(decoded)))
+            }
+            Ok(Found::Part(len)) => {
+                state.awaited = Some(Awaited::Message(len));
+                state.wait(cx);
+                (mem::take(&mut state.n_held), Poll::Pending)
+            }
+            Ok(Found::Nothing) => (0, Poll::Ready(None)),
+            Err(status) => (0, Poll::Ready(Some(Err(status)))),
+        };
+        drop(state);
+        self.release(taken);
+        if matches!(polled, Poll::Ready(Some(Err(_)))) {
+            self.discard();
+        }
+        polled
+    }
+
+    /// All bytes that are there, of whatever they are part. `None` at the end.
+    pub(crate) fn poll_bytes(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
+        let mut state = self.state.borrow_mut();
+        if state.unread().is_empty() {
+            return match state.more {
+                More::Comes => {
+                    state.awaited = Some(Awaited::Bytes);
+                    state.wait(cx);
+                    Poll::Pending
+                }
+                More::Ended | More::Unwanted => Poll::Ready(None),
+                More::CallOver => Poll::Ready(Some(Err(call_over()))),
+            };
+        }
+        let bytes = Bytes::copy_from_slice(state.unread());
+        let taken = state.take(bytes.len());
+        drop(state);
+        self.release(taken);
+        Poll::Ready(Some(Ok(bytes)))
+    }
+
+    /// Whether the request has ended, and everything was taken.
+    pub(crate) fn is_drained(&self) -> bool {
+        let state = self.state.borrow();
+        state.more != More::Comes && state.unread().is_empty()
+    }
+
+    fn give_up(&self, why: More) {
+        let mut state = self.state.borrow_mut();
+        state.more = why;
+        state.bytes = Vec::new();
+        state.start = 0;
+        let held = mem::take(&mut state.n_held);
+        let reader = state.reader.take();
+        drop(state);
+        self.release(held);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    fn release(&self, n_bytes: usize) {
+        if n_bytes > 0 {
+            self.transport.release(self.id, n_bytes);
+        }
+    }
+}
+
+/// What is at the front.
+enum Found {
+    /// A whole message of this many bytes, prefix included.
+    Message(usize),
+    /// A part of a message, or nothing yet; of a message of this many bytes, if that is known.
+    Part(Option<usize>),
+    /// Nothing, and nothing will be.
+    Nothing,
+}
+
+impl State {
+    fn unread(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        // Moved to the front when that costs no more than what was taken since.
+        if self.start > self.bytes.len() / 2 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+        self.n_held += bytes.len();
+    }
+
+    fn message(&self, decode_bytes_max: usize) -> Result<Found, Status> {
+        if self.more == More::CallOver {
+            return Err(call_over());
+        }
+        let len = Prefix::parse(self.unread(), decode_bytes_max)?.map(|prefix| PREFIX_BYTES + prefix.len);
+        match len {
+            Some(len) if self.unread().len() >= len => Ok(Found::Message(len)),
+            _ if self.more == More::Comes => Ok(Found::Part(len)),
+            _ if self.unread().is_empty() => Ok(Found::Nothing),
+            _ => Err(cut_off()),
+        }
+    }
+
+    /// Drops the first bytes, and returns how many of them are to be released.
+    fn take(&mut self, len: usize) -> usize {
+        self.start += len;
+        self.awaited = None;
+        if self.start == self.bytes.len() {
+            self.start = 0;
+            self.bytes.clear();
+            if self.bytes.capacity() > KEPT_BYTES_MAX {
+                self.bytes = Vec::new();
+            }
+        }
+        let left = self.unread().len();
+        let released = self.n_held.saturating_sub(left);
+        self.n_held -= released;
+        released
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) {
+        match &mut self.reader {
+            Some(reader) => reader.clone_from(cx.waker()),
+            None => self.reader = Some(cx.waker().clone()),
+        }
+    }
+
+    /// Whether the reader has something to do with what is there now.
+    fn satisfies(&mut self, awaited: Option<Awaited>) -> bool {
+        match awaited {
+            None | Some(Awaited::Bytes) => true,
+            Some(Awaited::Message(Some(len))) => self.unread().len() >= len,
+            // The reader judges a prefix: it knows the limit.
+            Some(Awaited::Message(None)) => self.unread().len() >= PREFIX_BYTES || self.unread().first().is_some_and(|flag| *flag != 0),
+        }
+    }
+}
+
+/// What a reader is told that has outlived its call.
+fn call_over() -> Status {
+    Status::cancelled("the call is over")
+}

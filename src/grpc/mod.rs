@@ -1,0 +1,43 @@
+//! One gRPC call, identical on every engine.
+//!
+//! * `call` is fed the request and polled by an engine; it answers through a `transport`, which is the engine's.
+//! * `verdict` judges a request by its `head`: method, content type, `timeout`, path. What does not pass is never dispatched.
+//! * `framing` cuts messages out of bytes; `inbox` holds the bytes of a streaming request.
+//! * `answer` writes down what is answered; `fields` makes header blocks of statuses and metadata.
+//! * `work` is what runs a method, found by the router of `service`; `contained` keeps its panics.
+//! * `request`, `response`, `streaming` and `replies` are what a handler sees.
+//!
+//! It knows no sockets, loops or threads.
+
+mod answer;
+mod call;
+mod contained;
+mod fields;
+mod framing;
+mod head;
+mod inbox;
+mod lazy;
+mod replies;
+mod request;
+mod response;
+mod streaming;
+mod timeout;
+mod transport;
+mod verdict;
+mod work;
+
+pub(crate) use answer::Answer;
+pub(crate) use call::{Call, refuse_headers};
+pub(crate) use contained::{PANICKED, contained};
+pub(crate) use fields::without_connection_fields;
+pub use framing::MessageLimits;
+pub(crate) use framing::decode;
+pub(crate) use head::Head;
+pub(crate) use inbox::Inbox;
+pub use replies::Replies;
+pub(crate) use request::Origin;
+pub use request::Request;
+pub use response::Response;
+pub use streaming::Streaming;
+pub(crate) use transport::{CallId, ResponseHead, Trailers, Transport};
+pub(crate) use work::{Route, Running, TakesMany, TakesOne, Work};

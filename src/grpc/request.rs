@@ -1,0 +1,109 @@
+//! A request, as a handler gets it.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use http::Extensions;
+use tonic::metadata::MetadataMap;
+
+use crate::grpc::head::Head;
+use crate::grpc::lazy::LazyMetadata;
+
+/// Where a request comes from: what its head said, and until when it is wanted.
+pub(crate) struct Origin {
+    pub(crate) head: Head,
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// A request: its message, or its messages as [`Streaming`](crate::Streaming), and what came with them.
+///
+/// Its methods are those of [`tonic::Request`].
+pub struct Request<T> {
+    message: T,
+    /// Absent from a request that was made by hand.
+    head: Option<Head>,
+    metadata: LazyMetadata,
+    deadline: Option<Instant>,
+    extensions: Extensions,
+}
+
+impl<T> Request<T> {
+    /// A request with nothing but its message, as tests of a handler want it.
+    pub fn new(message: T) -> Self {
+        Self { message, head: None, metadata: LazyMetadata::default(), deadline: None, extensions: Extensions::new() }
+    }
+
+    pub(crate) fn received(message: T, origin: Origin) -> Self {
+        let Origin { head, deadline } = origin;
+        Self { message, head: Some(head), metadata: LazyMetadata::default(), deadline, extensions: Extensions::new() }
+    }
+
+    /// The message.
+    pub fn get_ref(&self) -> &T {
+        &self.message
+    }
+
+    /// The message, to change.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.message
+    }
+
+    /// The message, and nothing else.
+    pub fn into_inner(self) -> T {
+        self.message
+    }
+
+    /// What the client sent beside the message: all header fields of the call. They are gathered at the first use.
+    pub fn metadata(&self) -> &MetadataMap {
+        self.metadata.get_or_make(|| self.head.as_ref().map(Head::to_metadata).unwrap_or_default())
+    }
+
+    /// The metadata, to change.
+    pub fn metadata_mut(&mut self) -> &mut MetadataMap {
+        let head = &self.head;
+        self.metadata.get_mut_or_make(|| head.as_ref().map(Head::to_metadata).unwrap_or_default())
+    }
+
+    /// When the client gives up: its `grpc-timeout`, counted from the arrival of the call. The handler is dropped then.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// How long until the [deadline](Self::deadline), by the clock of the loop that runs this thread: what a call made on behalf of this one may
+    /// take. Zero when it has passed.
+    ///
+    /// # Panics
+    ///
+    /// When there is a deadline, outside a loop.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(loopswap_rt::now()))
+    }
+
+    /// Values that layers of the server leave for the handler.
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// The extensions, to change.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.extensions
+    }
+
+    /// Metadata, extensions and message, apart.
+    pub fn into_parts(mut self) -> (MetadataMap, Extensions, T) {
+        let metadata = std::mem::take(self.metadata_mut());
+        (metadata, self.extensions, self.message)
+    }
+
+    /// The same request with another message.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Request<U> {
+        let Self { message, head, metadata, deadline, extensions } = self;
+        Request { message: change(message), head, metadata, deadline, extensions }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Request<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("message", &self.message).field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,69 @@
+//! A response, as a handler makes it.
+
+use tonic::metadata::MetadataMap;
+
+use crate::grpc::lazy::LazyMetadata;
+
+/// A response: its message, or the stream of its messages, and the metadata that goes before them.
+///
+/// Its methods are those of [`tonic::Response`].
+#[derive(Debug)]
+pub struct Response<T> {
+    message: T,
+    metadata: LazyMetadata,
+    trailers: LazyMetadata,
+}
+
+impl<T> Response<T> {
+    /// A response without metadata.
+    pub fn new(message: T) -> Self {
+        Self { message, metadata: LazyMetadata::default(), trailers: LazyMetadata::default() }
+    }
+
+    /// The message.
+    pub fn get_ref(&self) -> &T {
+        &self.message
+    }
+
+    /// The message, to change.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.message
+    }
+
+    /// The message, and nothing else.
+    pub fn into_inner(self) -> T {
+        self.message
+    }
+
+    /// What is sent before the message.
+    pub fn metadata(&self) -> &MetadataMap {
+        self.metadata.get_or_make(MetadataMap::new)
+    }
+
+    /// What is sent before the message, to change. The fields that are gRPC's own (`content-type`, `te`, `grpc-status`, …) are left out.
+    pub fn metadata_mut(&mut self) -> &mut MetadataMap {
+        self.metadata.get_mut_or_make(MetadataMap::new)
+    }
+
+    /// What is sent after the last message of an answer that ends well, to change; tonic's responses lack it. A [`Status`](crate::Status) has metadata
+    /// of its own. The fields that are gRPC's own are left out.
+    pub fn trailers_mut(&mut self) -> &mut MetadataMap {
+        self.trailers.get_mut_or_make(MetadataMap::new)
+    }
+
+    /// The same response with another message.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Response<U> {
+        Response { message: change(self.message), metadata: self.metadata, trailers: self.trailers }
+    }
+
+    /// Metadata, message and trailers, apart; none if nobody asked for them.
+    pub(crate) fn into_parts(self) -> (Option<MetadataMap>, T, Option<MetadataMap>) {
+        (self.metadata.into_made(), self.message, self.trailers.into_made())
+    }
+}
+
+impl<T> From<T> for Response<T> {
+    fn from(message: T) -> Self {
+        Self::new(message)
+    }
+}

@@ -1,0 +1,62 @@
+//! What runs a method: the seam between a call, which knows no types of messages, and the generic code that does.
+
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tonic::Status;
+
+use crate::grpc::{Answer, Inbox, Origin};
+
+/// A call's work under way: all of it, from the request to the last byte of the answer, in one box.
+pub(crate) type Work = Pin<Box<dyn Running>>;
+
+/// Work, to be polled until it is done.
+pub(crate) trait Running {
+    /// Ready when the answer is complete.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, answer: &Answer) -> Poll<()>;
+}
+
+/// A method whose request is one message.
+pub(crate) trait TakesOne {
+    /// The largest message that it takes.
+    fn decode_bytes_max(&self) -> usize;
+
+    /// Begins with this message, which is not kept.
+    ///
+    /// # Errors
+    ///
+    /// INTERNAL when the message cannot be decoded.
+    fn start(&self, message: &[u8], origin: Origin, answer: &mut Answer) -> Result<Work, Status>;
+}
+
+/// A method whose request is whatever arrives in its inbox.
+pub(crate) trait TakesMany {
+    /// Begins.
+    fn start(&self, inbox: Rc<Inbox>, origin: Origin, answer: &mut Answer) -> Work;
+}
+
+/// What serves a path.
+#[derive(Clone)]
+pub(crate) enum Route {
+    /// A local method with a single message.
+    TakesOne(Rc<dyn TakesOne>),
+    /// A local method with a stream of messages.
+    TakesMany(Rc<dyn TakesMany>),
+    /// A service of tonic's, which frames and compresses by itself.
+    Tonic(Rc<dyn TakesMany>),
+    /// Something that does not speak gRPC.
+    Plain(Rc<dyn TakesMany>),
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TakesOne(_) => "TakesOne",
+            Self::TakesMany(_) => "TakesMany",
+            Self::Tonic(_) => "Tonic",
+            Self::Plain(_) => "Plain",
+        })
+    }
+}

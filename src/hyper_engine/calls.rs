@@ -1,0 +1,170 @@
+//! From hyper's requests to calls: hyper's body is fed to the call, and what the call answers is a body that hyper polls.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use hyper::body::Incoming;
+use loopswap_rt::{Sleep, now, sleep};
+
+use crate::grpc::{Call, CallId, Head, Transport};
+use crate::http2::ErrorCode;
+use crate::service::Router;
+
+use super::exchange::{Exchange, Reset};
+
+/// hyper is asked for no more of a request while its call has not taken this many bytes; a stream's window of bytes waits besides, in hyper.
+const UNTAKEN_BYTES_MAX: usize = 64 * 1024;
+
+/// Each carries one call.
+const ID: CallId = CallId(0);
+
+/// The services of a connection, as hyper calls them.
+pub(super) struct Calls {
+    router: Router,
+    unsent_bytes_max: usize,
+}
+
+impl Calls {
+    /// A call that makes many messages pauses while more than `unsent_bytes_max` wait for hyper.
+    pub(super) fn new(router: Router, unsent_bytes_max: usize) -> Self {
+        Self { router, unsent_bytes_max }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Calls {
+    type Response = Response<Answer>;
+    type Error = Reset;
+    type Future = Opening;
+
+    fn call(&self, request: Request<Incoming>) -> Opening {
+        let (parts, body) = request.into_parts();
+        let exchange = Rc::new(Exchange::new(self.unsent_bytes_max));
+        let transport = Rc::clone(&exchange) as Rc<dyn Transport>;
+        let (ends, now) = (body.is_end_stream(), now());
+        let call = Call::open(&self.router, Head::Http(Box::new(parts)), transport, ID, ends, now);
+        let deadline = call.as_ref().and_then(Call::deadline).map(|deadline| sleep(deadline.saturating_duration_since(now)));
+        let request = (!ends && call.is_some()).then_some(body);
+        Opening { answer: Some(Answer { call, request, deadline, exchange }) }
+    }
+}
+
+/// A call whose answer has not begun.
+pub(super) struct Opening {
+    /// Until it has.
+    answer: Option<Answer>,
+}
+
+impl Future for Opening {
+    type Output = Result<Response<Answer>, Reset>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = self.answer.as_mut().expect("a future is not polled after its end");
+        answer.run(cx);
+        let Some(head) = answer.exchange.take_head()? else {
+            return Poll::Pending;
+        };
+        let answer = self.answer.take();
+        Poll::Ready(Ok(head.map(|()| answer.expect("it was there above"))))
+    }
+}
+
+/// A call, and the body of its answer.
+pub(super) struct Answer {
+    /// Until its answer is complete.
+    call: Option<Call>,
+    /// Until it has ended, or nobody wants more of it.
+    request: Option<Incoming>,
+    deadline: Option<Sleep>,
+    exchange: Rc<Exchange>,
+}
+
+impl Answer {
+    /// Feeds the call and polls it, until it can do no more.
+    fn run(&mut self, cx: &mut Context<'_>) {
+        let Some(call) = &mut self.call else { return };
+        self.exchange.begin_turn(cx);
+        let is_over = loop {
+            if feed(call, &mut self.request, &self.exchange, cx).is_err() {
+                self.exchange.reset(ID, ErrorCode::CANCEL);
+                break true;
+            }
+            let n_untaken = self.exchange.n_untaken();
+            if call.poll(cx).is_ready() {
+                break true;
+            }
+            if self.deadline.as_mut().is_some_and(|sleep| Pin::new(sleep).poll(cx).is_ready()) {
+                call.expire();
+                break true;
+            }
+            // What the handler has just taken makes room for more.
+            if self.request.is_none() || self.exchange.n_untaken() == n_untaken {
+                break false;
+            }
+        };
+        if is_over {
+            self.call = None;
+            self.request = None;
+            self.deadline = None;
+        }
+        self.exchange.end_turn();
+    }
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, Reset>> {
+        // What is there goes first: a handler makes more when that was taken.
+        if let Some(frame) = self.exchange.take_frame()? {
+            return Poll::Ready(Ok(Some(frame)));
+        }
+        self.run(cx);
+        match self.exchange.take_frame()? {
+            None if !self.exchange.is_taken() => Poll::Pending,
+            frame => Poll::Ready(Ok(frame)),
+        }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Reset;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Reset>>> {
+        let frame = ready!(self.get_mut().poll_data(cx));
+        Poll::Ready(frame.transpose())
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.exchange.is_taken()
+    }
+}
+
+/// Gives the call what has come of its request, as far as it takes it.
+///
+/// # Errors
+///
+/// The request will not be complete: the client cancelled, or broke the protocol.
+fn feed(call: &mut Call, request: &mut Option<Incoming>, exchange: &Exchange, cx: &mut Context<'_>) -> Result<(), hyper::Error> {
+    while exchange.n_untaken() < UNTAKEN_BYTES_MAX {
+        let Some(body) = request else { return Ok(()) };
+        let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else { return Ok(()) };
+        match frame.transpose()?.map(Frame::into_data) {
+            Some(Ok(bytes)) => {
+                let ends = body.is_end_stream();
+                exchange.gave(bytes.len());
+                call.data(&bytes, ends);
+                if ends {
+                    *request = None;
+                }
+            }
+            // Trailers end it as well.
+            Some(Err(_)) | None => {
+                call.end();
+                *request = None;
+            }
+        }
+    }
+    Ok(())
+}

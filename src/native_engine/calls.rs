@@ -1,0 +1,158 @@
+//! The calls of a connection, in the slots of their streams.
+
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Instant;
+
+use crate::grpc::Call;
+use crate::http2::StreamKey;
+
+use super::ready::Ready;
+
+/// The calls under way.
+pub(super) struct Calls {
+    slots: Vec<Slot>,
+    n: usize,
+    /// Slots whose calls have something new, in the order in which it came.
+    fresh: Vec<usize>,
+    ready: Arc<Ready>,
+    /// No call's deadline is before this.
+    deadline: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Slot {
+    call: Option<(StreamKey, Call)>,
+    /// Made for the slot's first call, and kept for the next ones.
+    waker: Option<Waker>,
+    is_fresh: bool,
+}
+
+impl Calls {
+    pub(super) fn new(ready: Arc<Ready>) -> Self {
+        Self { slots: Vec::new(), n: 0, fresh: Vec::new(), ready, deadline: None }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.n == 0
+    }
+
+    /// Takes a call whose handler may want to run.
+    pub(super) fn insert(&mut self, stream: StreamKey, call: Call) {
+        if let Some(deadline) = call.deadline() {
+            self.deadline = Some(self.deadline.map_or(deadline, |other| other.min(deadline)));
+        }
+        let slot = stream.slot();
+        if slot >= self.slots.len() {
+            self.slots.reserve_exact(slot + 1 - self.slots.len());
+            self.slots.resize_with(slot + 1, Slot::default);
+        }
+        if self.slots[slot].call.replace((stream, call)).is_none() {
+            self.n += 1;
+        }
+        self.freshen(stream);
+    }
+
+    /// The call of a stream, if it is not over.
+    pub(super) fn get_mut(&mut self, stream: StreamKey) -> Option<&mut Call> {
+        let (owner, call) = self.slots.get_mut(stream.slot())?.call.as_mut()?;
+        (*owner == stream).then_some(call)
+    }
+
+    /// Something has come for the stream's call: it is polled at the next [`poll`](Self::poll).
+    pub(super) fn freshen(&mut self, stream: StreamKey) {
+        let slot = stream.slot();
+        if let Some(entry) = self.slots.get_mut(slot)
+            && !entry.is_fresh
+        {
+            entry.is_fresh = true;
+            self.fresh.push(slot);
+        }
+    }
+
+    /// Drops the stream's call.
+    pub(super) fn cancel(&mut self, stream: StreamKey) {
+        if self.get_mut(stream).is_some() {
+            self.slots[stream.slot()].call = None;
+            self.n -= 1;
+        }
+    }
+
+    /// Drops all calls.
+    pub(super) fn cancel_all(&mut self) {
+        self.slots = Vec::new();
+        self.fresh = Vec::new();
+        self.n = 0;
+    }
+
+    /// Polls the calls that have something new, and those that were woken. Returns whether there were any.
+    pub(super) fn poll(&mut self) -> bool {
+        let ready = Arc::clone(&self.ready);
+        ready.take(|slot| {
+            if let Some(entry) = self.slots.get_mut(slot)
+                && !entry.is_fresh
+            {
+                entry.is_fresh = true;
+                self.fresh.push(slot);
+            }
+        });
+        let fresh = std::mem::take(&mut self.fresh);
+        for slot in &fresh {
+            self.poll_slot(*slot);
+        }
+        let any = !fresh.is_empty();
+        // The list's memory serves again; what was added meanwhile comes behind.
+        let added = std::mem::replace(&mut self.fresh, fresh);
+        self.fresh.clear();
+        self.fresh.extend(added);
+        any
+    }
+
+    /// When [`expire`](Self::expire) is to be called.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Ends the calls whose deadlines have passed, and finds out when to look again.
+    pub(super) fn expire(&mut self, now: Instant) {
+        if self.deadline.is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        self.deadline = None;
+        for entry in &mut self.slots {
+            let Some((_, call)) = &mut entry.call else { continue };
+            match call.deadline() {
+                Some(deadline) if deadline <= now => {
+                    call.expire();
+                    entry.call = None;
+                    self.n -= 1;
+                }
+                Some(deadline) => self.deadline = Some(self.deadline.map_or(deadline, |other| other.min(deadline))),
+                None => {}
+            }
+        }
+    }
+
+    /// Gives back what a burst took.
+    pub(super) fn shrink(&mut self) {
+        if self.is_empty() {
+            self.cancel_all();
+        }
+    }
+
+    /// How many slots are held.
+    pub(super) fn n_slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn poll_slot(&mut self, slot: usize) {
+        let Some(entry) = self.slots.get_mut(slot) else { return };
+        entry.is_fresh = false;
+        let Some((_, call)) = &mut entry.call else { return };
+        let waker = entry.waker.get_or_insert_with(|| self.ready.waker(slot));
+        if call.poll(&mut Context::from_waker(waker)).is_ready() {
+            entry.call = None;
+            self.n -= 1;
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! One connection, driven: what arrives goes to the HTTP/2 engine, its events to the calls, and what all of them answer goes out together.
+
+use std::io;
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use loopswap_rt::{Connection as _, Runtime};
+
+use crate::grpc::{Call, CallId, Head, Transport, refuse_headers};
+use crate::http2::{Connection, ErrorCode, Event, StreamKey, Violation};
+use crate::server::{Closed, House, Phase, PhaseWatch};
+use crate::service::Router;
+
+use super::buffers;
+use super::calls::Calls;
+use super::link::Link;
+use super::ready::Ready;
+
+/// Rounds of receiving, running and sending in one turn of the task; then the loop's other tasks have theirs.
+const ROUNDS_MAX: usize = 4;
+
+/// No more is read while this much waits for a peer that does not read: DATA stops at 64 KiB, the rest are answers to what the peer sent.
+const UNSENT_BYTES_MAX: usize = 128 * 1024;
+
+/// After our last byte, how long and how much of the peer's is still taken. A socket that is closed with unread bytes sends RST, which can overtake
+/// what the peer has not read yet.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a connection must have been idle before it gives back what a burst took, and the slots that are no burst.
+const SHRINK_AFTER: Duration = Duration::from_secs(1);
+const SMALL_BURST_SLOTS: usize = 4;
+
+pub(super) struct Driver<R: Runtime> {
+    runtime: R,
+    connection: R::Connection,
+    phases: PhaseWatch,
+    link: Rc<Link>,
+    transport: Rc<dyn Transport>,
+    calls: Calls,
+    ready: Arc<Ready>,
+    router: Router,
+    house: Rc<House>,
+    now: Instant,
+    timer: Option<Timer<R>>,
+    /// When the send under way must be over.
+    send_deadline: Option<Instant>,
+    shrink_at: Option<Instant>,
+    /// Set once the peer has been told all that it will be told.
+    lingering: Option<Lingering>,
+}
+
+struct Timer<R: Runtime> {
+    at: Instant,
+    sleep: Pin<Box<R::Sleep>>,
+    /// Whom the loop will wake.
+    waker: Waker,
+}
+
+struct Lingering {
+    until: Instant,
+    n_bytes_left: usize,
+}
+
+/// The connection is of no more use.
+struct Ended(Closed);
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Self {
+        Self(Closed::Broken(error.to_string()))
+    }
+}
+
+impl<R: Runtime> Driver<R> {
+    pub(super) fn new(runtime: R, connection: R::Connection, router: Router, house: Rc<House>, phases: PhaseWatch) -> Self {
+        let now = runtime.now();
+        let ready = Ready::new(house.limits.concurrent_streams_max as usize);
+        let link = Rc::new(Link::new(Connection::new(Rc::clone(&house.limits), now), Arc::clone(&ready)));
+        Self {
+            runtime,
+            connection,
+            phases,
+            transport: Rc::clone(&link) as Rc<dyn Transport>,
+            link,
+            calls: Calls::new(Arc::clone(&ready)),
+            ready,
+            router,
+            house,
+            now,
+            timer: None,
+            send_deadline: None,
+            shrink_at: None,
+            lingering: None,
+        }
+    }
+
+    /// A turn of the connection's task. Ready once: the connection has ended.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
+        self.ready.listen(cx.waker());
+        self.link.set_in_turn(true);
+        let turn = self.turn(cx);
+        self.link.set_in_turn(false);
+        match turn {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(closed)) | Err(Ended(closed)) => Poll::Ready(closed),
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Poll<Closed>, Ended> {
+        self.set_now();
+        match self.phases.poll(cx) {
+            Phase::Serving => {}
+            Phase::Draining => self.link.http2.borrow_mut().drain("the server is going away"),
+            Phase::Stopping => return Ok(Poll::Ready(Closed::Stopped)),
+        }
+        for _ in 0..ROUNDS_MAX {
+            self.poll_timer(cx)?;
+            self.poll_sent(cx)?;
+            let received = self.poll_received(cx)?;
+            let ran = self.calls.poll();
+            self.take_events();
+            self.flush(cx)?;
+            self.count_violations();
+            if let Some(closed) = self.poll_end()? {
+                return Ok(Poll::Ready(closed));
+            }
+            if !received && !ran {
+                self.watch_idleness();
+                // What is due earlier than before. What has become due meanwhile may have something to say.
+                if !self.poll_timer(cx)? {
+                    return Ok(Poll::Pending);
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(Poll::Pending)
+    }
+
+    fn set_now(&mut self) {
+        self.now = self.runtime.now();
+        self.link.http2.borrow_mut().set_now(self.now);
+    }
+
+    /// Receives once. Returns whether anything came.
+    fn poll_received(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
+        if self.link.http2.borrow().n_output_bytes() > UNSENT_BYTES_MAX {
+            // The end of the send under way brings the task back here.
+            return Ok(false);
+        }
+        let Self { connection, link, transport, calls, router, now, lingering, .. } = self;
+        let intake = Intake { link, transport, calls, router, now: *now };
+        let received = connection.poll_receive(cx, |bytes| {
+            if let Some(lingering) = lingering {
+                lingering.n_bytes_left = lingering.n_bytes_left.saturating_sub(bytes.len());
+            } else {
+                intake.take(bytes);
+            }
+            bytes.len()
+        });
+        match received {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(0)) => Err(Ended(self.closed())),
+            Poll::Ready(Ok(_)) => Ok(true),
+            Poll::Ready(Err(error)) if self.lingering.is_none() => Err(error.into()),
+            Poll::Ready(Err(_)) => Err(Ended(self.closed())),
+        }
+    }
+
+    /// Events that no received frame has caused.
+    fn take_events(&mut self) {
+        loop {
+            let event = self.link.http2.borrow_mut().poll_event();
+            let Some(event) = event else { return };
+            let Self { link, transport, calls, router, now, .. } = self;
+            Intake { link, transport, calls, router, now: *now }.event(event);
+        }
+    }
+
+    /// Looks after the send under way.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
+        if self.connection.is_sending()
+            && let Poll::Ready((result, buffer)) = self.connection.poll_send(cx)
+        {
+            self.send_deadline = None;
+            buffers::give(buffer);
+            result?;
+        }
+        Ok(())
+    }
+
+    /// Sends what was written, as far as the socket takes it.
+    fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
+        while !self.connection.is_sending() {
+            let mut http2 = self.link.http2.borrow_mut();
+            if http2.n_output_bytes() == 0 {
+                return Ok(());
+            }
+            let output = http2.take_output(Vec::new());
+            drop(http2);
+            self.connection.start_send(output);
+            self.send_deadline = Some(self.now + self.house.limits.stall_timeout);
+            self.poll_sent(cx)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the connection when all is said.
+    fn poll_end(&mut self) -> Result<Option<Closed>, Ended> {
+        let is_done = {
+            let http2 = self.link.http2.borrow();
+            http2.is_done() && http2.n_output_bytes() == 0
+        };
+        if !is_done || self.connection.is_sending() {
+            return Ok(None);
+        }
+        match &self.lingering {
+            None => {
+                self.calls.cancel_all();
+                self.connection.shutdown(Shutdown::Write)?;
+                self.lingering = Some(Lingering { until: self.now + LINGER_TIMEOUT, n_bytes_left: LINGER_BYTES_MAX });
+                Ok(None)
+            }
+            Some(lingering) if lingering.until <= self.now || lingering.n_bytes_left == 0 => Ok(Some(self.closed())),
+            Some(_) => Ok(None),
+        }
+    }
+
+    /// How a connection that ends now has ended.
+    fn closed(&self) -> Closed {
+        let http2 = self.link.http2.borrow();
+        match http2.closing() {
+            None if self.calls.is_empty() && http2.is_open() => Closed::Orderly,
+            None => Closed::Broken("the peer closed it".into()),
+            Some(closing) if closing.violation == Some(Violation::Handshake) => Closed::NoHandshake,
+            Some(closing) if closing.code == ErrorCode::NO_ERROR => Closed::Orderly,
+            Some(closing) => Closed::Broken(closing.to_string()),
+        }
+    }
+
+    fn count_violations(&mut self) {
+        for violation in self.link.http2.borrow_mut().take_violations() {
+            self.house.counters.count(violation);
+            tracing::debug!(peer = %self.connection.peer_addr(), "limit reached: {violation}");
+        }
+    }
+
+    /// A burst's memory is given back when nothing has come for a while.
+    fn watch_idleness(&mut self) {
+        if self.calls.is_empty() && self.calls.n_slots() > SMALL_BURST_SLOTS && self.shrink_at.is_none() {
+            self.shrink_at = Some(self.now + SHRINK_AFTER);
+        }
+    }
+
+    /// Keeps one timer of the loop armed, for whatever is due first. One that is armed for too early a time is left: when it fires, nothing is due.
+    /// Returns whether it has fired.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
+        let mut fired = false;
+        loop {
+            let http2 = self.link.http2.borrow().poll_timeout();
+            let linger = self.lingering.as_ref().map(|lingering| lingering.until);
+            let due = [http2, self.calls.deadline(), self.send_deadline, self.shrink_at, linger].into_iter().flatten().min();
+            let Some(due) = due else {
+                self.timer = None;
+                return Ok(fired);
+            };
+            let timer = match &mut self.timer {
+                Some(timer) if timer.at <= due => timer,
+                timer => timer.insert(Timer { at: due, sleep: Box::pin(self.runtime.sleep_until(due)), waker: Waker::noop().clone() }),
+            };
+            if self.now < timer.at && timer.waker.will_wake(cx.waker()) {
+                return Ok(fired);
+            }
+            timer.waker.clone_from(cx.waker());
+            if timer.sleep.as_mut().poll(cx).is_pending() {
+                return Ok(fired);
+            }
+            self.timer = None;
+            self.set_now();
+            self.on_timeout()?;
+            fired = true;
+        }
+    }
+
+    fn on_timeout(&mut self) -> Result<(), Ended> {
+        let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= self.now);
+        if is_due(self.send_deadline) {
+            self.house.counters.count(Violation::Stalled);
+            return Err(Ended(Closed::Broken("the peer does not read".into())));
+        }
+        if is_due(self.lingering.as_ref().map(|lingering| lingering.until)) {
+            return Err(Ended(self.closed()));
+        }
+        if is_due(self.shrink_at) {
+            self.shrink_at = None;
+            if self.calls.is_empty() {
+                self.calls.shrink();
+                self.link.http2.borrow_mut().shrink();
+            }
+        }
+        self.calls.expire(self.now);
+        self.link.http2.borrow_mut().on_timeout();
+        self.take_events();
+        Ok(())
+    }
+}
+
+/// What takes in received bytes: the driver without its socket, which lends them.
+struct Intake<'a> {
+    link: &'a Rc<Link>,
+    transport: &'a Rc<dyn Transport>,
+    calls: &'a mut Calls,
+    router: &'a Router,
+    now: Instant,
+}
+
+impl Intake<'_> {
+    /// Takes bytes in. Handlers run later, when the loop's buffer is free again.
+    fn take(mut self, bytes: &[u8]) {
+        {
+            let mut http2 = self.link.http2.borrow_mut();
+            if http2.n_output_bytes() == 0 {
+                drop(http2.take_output(buffers::take()));
+            }
+        }
+        let mut input = bytes;
+        loop {
+            let event = self.link.http2.borrow_mut().receive(&mut input);
+            match event {
+                Some(event) => self.event(event),
+                None => return,
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Request { stream, head, end } => {
+                let (id, transport) = (CallId(stream.to_bits()), Rc::clone(self.transport));
+                if let Some(call) = Call::open(self.router, Head::Native(head), transport, id, end, self.now) {
+                    self.calls.insert(stream, call);
+                }
+            }
+            Event::Data { stream, bytes, end } => match self.calls.get_mut(stream) {
+                Some(call) => {
+                    call.data(bytes, end);
+                    self.calls.freshen(stream);
+                }
+                // Its answer was complete before.
+                None => self.link.http2.borrow_mut().release(stream, bytes.len()),
+            },
+            Event::End { stream } => {
+                if let Some(call) = self.calls.get_mut(stream) {
+                    call.end();
+                    self.calls.freshen(stream);
+                }
+            }
+            Event::TooLarge { stream, .. } => refuse_headers(Rc::clone(self.transport), CallId(stream.to_bits())),
+            Event::Reset { stream, .. } => self.cancel(stream),
+            Event::Room { stream } => self.link.wake_room(stream),
+        }
+    }
+
+    fn cancel(&mut self, stream: StreamKey) {
+        self.calls.cancel(stream);
+        self.link.forget_room(stream);
+    }
+}

@@ -1,0 +1,131 @@
+//! The HTTP/2 connection, as its calls see it: their [`Transport`].
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use http::{HeaderMap, StatusCode};
+
+use crate::grpc::{CallId, ResponseHead, Trailers, Transport};
+use crate::http2::{Connection, ErrorCode, Field, Fields, Indexing, StreamKey};
+
+use super::ready::Ready;
+
+/// What a connection and its calls share.
+pub(super) struct Link {
+    pub(super) http2: RefCell<Connection>,
+    ready: Arc<Ready>,
+    /// Calls that wait for room, and how to wake them. Few ever do.
+    rooms: RefCell<Vec<(StreamKey, Waker)>>,
+    /// The connection's task has its turn, and will send whatever is written.
+    in_turn: Cell<bool>,
+}
+
+/// What nearly every good answer begins and ends with.
+static GRPC: [Field<'_>; 1] = [Field { name: b"content-type", value: b"application/grpc", indexing: Indexing::Common }];
+static OK: [Field<'_>; 1] = [Field { name: b"grpc-status", value: b"0", indexing: Indexing::Common }];
+
+impl Link {
+    pub(super) fn new(http2: Connection, ready: Arc<Ready>) -> Self {
+        Self { http2: RefCell::new(http2), ready, rooms: RefCell::default(), in_turn: Cell::new(false) }
+    }
+
+    /// Tells whether the connection's task has its turn.
+    pub(super) fn set_in_turn(&self, in_turn: bool) {
+        self.in_turn.set(in_turn);
+    }
+
+    /// Wakes who waits for room on a stream.
+    pub(super) fn wake_room(&self, stream: StreamKey) {
+        let mut rooms = self.rooms.borrow_mut();
+        if let Some(place) = rooms.iter().position(|(waiting, _)| *waiting == stream) {
+            let (_, waker) = rooms.swap_remove(place);
+            drop(rooms);
+            waker.wake();
+        }
+    }
+
+    /// Nobody waits for room on a stream any more.
+    pub(super) fn forget_room(&self, stream: StreamKey) {
+        self.rooms.borrow_mut().retain(|(waiting, _)| *waiting != stream);
+    }
+
+    /// What is written outside the connection's turn, by a handler's own task, must not wait for the peer's next word.
+    fn written(&self) {
+        if !self.in_turn.get() {
+            self.ready.notify();
+        }
+    }
+}
+
+impl Transport for Link {
+    fn poll_room(&self, call: CallId, cx: &mut Context<'_>) -> Poll<()> {
+        let stream = StreamKey::from_bits(call.0);
+        if self.http2.borrow_mut().has_room(stream) {
+            return Poll::Ready(());
+        }
+        let mut rooms = self.rooms.borrow_mut();
+        match rooms.iter_mut().find(|(waiting, _)| *waiting == stream) {
+            Some((_, waker)) => waker.clone_from(cx.waker()),
+            None => rooms.push((stream, cx.waker().clone())),
+        }
+        Poll::Pending
+    }
+
+    fn head(&self, call: CallId, head: ResponseHead<'_>, end: bool) {
+        let stream = StreamKey::from_bits(call.0);
+        let mut http2 = self.http2.borrow_mut();
+        match head {
+            ResponseHead::Grpc => http2.send_head(stream, StatusCode::OK.as_u16(), Fields::Static(&GRPC), end),
+            ResponseHead::Fields(status, fields) => {
+                http2.send_head(stream, status.as_u16(), Fields::Each(&|each| each_of(fields, each)), end)
+            }
+        }
+        self.written();
+    }
+
+    fn data(&self, call: CallId, write: &mut dyn FnMut(&mut Vec<u8>), end: bool) {
+        self.http2.borrow_mut().send_data(StreamKey::from_bits(call.0), write, end);
+        self.written();
+    }
+
+    fn trailers(&self, call: CallId, trailers: Trailers<'_>) {
+        let stream = StreamKey::from_bits(call.0);
+        let mut http2 = self.http2.borrow_mut();
+        match trailers {
+            Trailers::Ok => http2.send_trailers(stream, Fields::Static(&OK)),
+            Trailers::Fields(fields) => http2.send_trailers(stream, Fields::Each(&|each| each_of(fields, each))),
+        }
+        self.written();
+    }
+
+    fn reply(&self, call: CallId, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        self.http2.borrow_mut().send_reply(StreamKey::from_bits(call.0), &GRPC, write, &OK);
+        self.written();
+    }
+
+    fn reset(&self, call: CallId, code: ErrorCode) {
+        self.http2.borrow_mut().reset(StreamKey::from_bits(call.0), code);
+        self.written();
+    }
+
+    fn release(&self, call: CallId, n_bytes: usize) {
+        self.http2.borrow_mut().release(StreamKey::from_bits(call.0), n_bytes);
+        self.written();
+    }
+}
+
+/// The fields of an answer. What is about the connection has no place in HTTP/2 (RFC 9113, 8.2.2); a service that was written for another version
+/// may still say it.
+fn each_of(fields: &HeaderMap, each: &mut dyn FnMut(Field<'_>)) {
+    const CONNECTION: [&str; 5] = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+    for (name, value) in fields.iter().filter(|(name, _)| !CONNECTION.contains(&name.as_str())) {
+        let (name, value_bytes) = (name.as_str().as_bytes(), value.as_bytes());
+        let indexing = match (name, value_bytes) {
+            _ if value.is_sensitive() => Indexing::Never,
+            (b"content-type", b"application/grpc") | (b"grpc-status", b"0") => Indexing::Common,
+            _ => Indexing::Plain,
+        };
+        each(Field { name, value: value_bytes, indexing });
+    }
+}

@@ -1,0 +1,39 @@
+//! The engine `native`: HTTP/2 by [`crate::http2`], over a connection of any loop.
+//!
+//! * `driver` is the connection's task: one receive, all its frames, all handlers that can go on, one send.
+//! * `calls` holds the calls under way, `ready` knows which of them were woken; `link` is what they answer through.
+//! * `buffers` are the worker's send buffers: an idle connection has none.
+
+mod buffers;
+mod calls;
+mod driver;
+mod link;
+mod ready;
+
+use std::future::poll_fn;
+use std::rc::Rc;
+
+use loopswap_rt::Runtime;
+
+use crate::server::{Closed, Engine, House, PhaseWatch};
+use crate::service::Router;
+
+use driver::Driver;
+
+/// The engine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NativeEngine;
+
+impl Engine for NativeEngine {
+    async fn serve<R: Runtime>(
+        self,
+        runtime: R,
+        connection: R::Connection,
+        router: Router,
+        house: Rc<House>,
+        phases: PhaseWatch,
+    ) -> Closed {
+        let mut driver = Driver::new(runtime, connection, router, house, phases);
+        poll_fn(|cx| driver.poll(cx)).await
+    }
+}

@@ -1,0 +1,37 @@
+//! How often peers have reached each limit.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::http2::Violation;
+
+/// A counter for each [`Violation`], of all workers and connections of a server together. Only the native engine counts.
+pub struct Counters {
+    violations: [AtomicU64; Violation::ALL.len()],
+}
+
+impl Counters {
+    pub(crate) fn new() -> Self {
+        Self { violations: [const { AtomicU64::new(0) }; _] }
+    }
+
+    pub(crate) fn count(&self, violation: Violation) {
+        self.violations[violation as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often the limit was reached since the server was started.
+    pub fn get(&self, violation: Violation) -> u64 {
+        self.violations[violation as usize].load(Ordering::Relaxed)
+    }
+
+    /// The limits that were reached, and how often.
+    pub fn reached(&self) -> impl Iterator<Item = (Violation, u64)> {
+        Violation::ALL.iter().map(|violation| (*violation, self.get(*violation))).filter(|(_, n)| *n > 0)
+    }
+}
+
+impl fmt::Debug for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.reached().map(|(violation, n)| (violation.name(), n))).finish()
+    }
+}

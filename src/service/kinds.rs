@@ -1,0 +1,159 @@
+//! The four kinds of methods: how each comes from a request to the future that answers it.
+//!
+//! A call is one boxed future, made by the generic code of this file; above it nothing knows the types of the messages.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use prost::Message;
+use tonic::Status;
+
+use crate::grpc::{
+    Answer, Inbox, MessageLimits, Origin, Replies, Request, Response, Running, Streaming, TakesMany, TakesOne, Work, decode,
+};
+
+/// Defines the type of a kind: a handler, its limits, and the types of the messages in and out.
+macro_rules! kind {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        pub(super) struct $name<M, R, H> {
+            handler: H,
+            limits: MessageLimits,
+            messages: PhantomData<fn(M) -> R>,
+        }
+
+        impl<M, R, H> $name<M, R, H> {
+            pub(super) fn new(handler: H, limits: MessageLimits) -> Self {
+                Self { handler, limits, messages: PhantomData }
+            }
+        }
+    };
+}
+
+kind!(
+    /// One message in, one out.
+    Unary
+);
+kind!(
+    /// Many in, one out.
+    ClientStreaming
+);
+kind!(
+    /// One in, many out.
+    ServerStreaming
+);
+kind!(
+    /// Many in, many out.
+    Streams
+);
+
+impl<M, R, H, F> TakesOne for Unary<M, R, H>
+where
+    M: Message + Default + 'static,
+    R: Message + 'static,
+    H: Fn(Request<M>) -> F + 'static,
+    F: Future<Output = Result<Response<R>, Status>> + 'static,
+{
+    fn decode_bytes_max(&self) -> usize {
+        self.limits.decode_bytes_max
+    }
+
+    fn start(&self, message: &[u8], origin: Origin, _: &mut Answer) -> Result<Work, Status> {
+        let request = Request::received(decode::<M>(message)?, origin);
+        Ok(Box::pin(OneReply { future: (self.handler)(request), encode_bytes_max: self.limits.encode_bytes_max }))
+    }
+}
+
+impl<M, R, H, F> TakesMany for ClientStreaming<M, R, H>
+where
+    M: Message + Default + 'static,
+    R: Message + 'static,
+    H: Fn(Request<Streaming<M>>) -> F + 'static,
+    F: Future<Output = Result<Response<R>, Status>> + 'static,
+{
+    fn start(&self, inbox: Rc<Inbox>, origin: Origin, _: &mut Answer) -> Work {
+        let request = Request::received(Streaming::new(inbox, self.limits.decode_bytes_max), origin);
+        Box::pin(OneReply { future: (self.handler)(request), encode_bytes_max: self.limits.encode_bytes_max })
+    }
+}
+
+impl<M, R, H, F> TakesOne for ServerStreaming<M, R, H>
+where
+    M: Message + Default + 'static,
+    R: Message + 'static,
+    H: Fn(Request<M>, Replies<R>) -> F + 'static,
+    F: Future<Output = Result<(), Status>> + 'static,
+{
+    fn decode_bytes_max(&self) -> usize {
+        self.limits.decode_bytes_max
+    }
+
+    fn start(&self, message: &[u8], origin: Origin, answer: &mut Answer) -> Result<Work, Status> {
+        let request = Request::received(decode::<M>(message)?, origin);
+        let replies = Replies::new(answer.share(), self.limits.encode_bytes_max);
+        Ok(Box::pin(ManyReplies { future: (self.handler)(request, replies) }))
+    }
+}
+
+impl<M, R, H, F> TakesMany for Streams<M, R, H>
+where
+    M: Message + Default + 'static,
+    R: Message + 'static,
+    H: Fn(Request<Streaming<M>>, Replies<R>) -> F + 'static,
+    F: Future<Output = Result<(), Status>> + 'static,
+{
+    fn start(&self, inbox: Rc<Inbox>, origin: Origin, answer: &mut Answer) -> Work {
+        let request = Request::received(Streaming::new(inbox, self.limits.decode_bytes_max), origin);
+        let replies = Replies::new(answer.share(), self.limits.encode_bytes_max);
+        Box::pin(ManyReplies { future: (self.handler)(request, replies) })
+    }
+}
+
+pin_project! {
+    /// A handler whose value is the answer.
+    struct OneReply<F> {
+        #[pin]
+        future: F,
+        encode_bytes_max: usize,
+    }
+}
+
+impl<R, F> Running for OneReply<F>
+where
+    R: Message,
+    F: Future<Output = Result<Response<R>, Status>>,
+{
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, answer: &Answer) -> Poll<()> {
+        let this = self.project();
+        match ready!(this.future.poll(cx)) {
+            Ok(response) => answer.reply(response, *this.encode_bytes_max),
+            Err(status) => answer.status(&status),
+        }
+        Poll::Ready(())
+    }
+}
+
+pin_project! {
+    /// A handler that has answered by the time it is done.
+    struct ManyReplies<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F> Running for ManyReplies<F>
+where
+    F: Future<Output = Result<(), Status>>,
+{
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, answer: &Answer) -> Poll<()> {
+        match ready!(self.project().future.poll(cx)) {
+            Ok(()) => answer.ok(),
+            Err(status) => answer.status(&status),
+        }
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,111 @@
+//! The request's head: method, content-type, path. What is refused here never reaches a service.
+
+use crate::raw::*;
+
+on_every_engine!(
+    methods_other_than_post,
+    other_content_types,
+    content_types_of_grpc,
+    unknown_methods_and_services,
+    paths_are_exact,
+    a_long_path,
+    metadata_does_no_harm,
+);
+
+/// HTTP's own status, and the end of the stream with it.
+fn is_answered_with(connection: &mut Connection, fields: &Fields, http: u32) {
+    let stream = connection.request(fields, &hello("Joe", 0));
+    let response = connection.response(stream);
+    assert_eq!(response.http(), http, "{response:?}");
+    assert!(response.ended && response.grpc() != Some(status::OK) && response.body.is_empty(), "{response:?}");
+    connection.greets();
+}
+
+fn methods_other_than_post(server: &mut Server) {
+    let mut connection = server.open();
+    for method in ["GET", "PUT", "HEAD", "OPTIONS", "DELETE", "post", "POSTS", "X"] {
+        is_answered_with(&mut connection, &Fields::hello().set(":method", method), 405);
+    }
+}
+
+fn other_content_types(server: &mut Server) {
+    let mut connection = server.open();
+    is_answered_with(&mut connection, &Fields::hello().without("content-type"), 415);
+    for content_type in ["application/json", "application/grpc-web", "application/grpcx", "application/gRP", "text/plain", ""] {
+        is_answered_with(&mut connection, &Fields::hello().set("content-type", content_type), 415);
+    }
+}
+
+fn content_types_of_grpc(server: &mut Server) {
+    let mut connection = server.open();
+    for content_type in ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"] {
+        let stream = connection.request(&Fields::hello().set("content-type", content_type), &hello("Joe", 0));
+        connection.is_greeted(stream, "Joe");
+        let head = &connection.so_far(stream).blocks[0];
+        let answered = head.iter().find(|(name, _)| name == "content-type").expect("an answer has a content-type");
+        assert!(answered.1.starts_with("application/grpc"), "{answered:?}");
+    }
+}
+
+fn is_unimplemented(connection: &mut Connection, path: &str) {
+    let stream = connection.request(&Fields::hello().set(":path", path), &hello("Joe", 0));
+    let response = connection.response(stream);
+    assert_eq!((response.http(), response.grpc()), (200, Some(status::UNIMPLEMENTED)), "{path}: {response:?}");
+    assert!(response.body.is_empty(), "{path}: {response:?}");
+}
+
+fn unknown_methods_and_services(server: &mut Server) {
+    let mut connection = server.open();
+    for path in ["/helloworld.Greeter/SayGoodbye", "/helloworld.Nobody/SayHello", "/grpc.health.v2.Health/Check", "/"] {
+        is_unimplemented(&mut connection, path);
+    }
+    connection.greets();
+}
+
+/// CVE-2026-33186: one form of a path, and no other leads to the method.
+fn paths_are_exact(server: &mut Server) {
+    let mut connection = server.open();
+    let paths = [
+        "/helloworld.Greeter/SayHello/",
+        "//helloworld.Greeter/SayHello",
+        "/helloworld.Greeter//SayHello",
+        "/./helloworld.Greeter/SayHello",
+        "/x/../helloworld.Greeter/SayHello",
+        "/helloworld%2EGreeter/SayHello",
+        "/helloworld.Greeter%2FSayHello",
+        "/helloworld.Greeter/%53ayHello",
+        "/HELLOWORLD.GREETER/SAYHELLO",
+        "/helloworld.Greeter/sayHello",
+        "/helloworld.Greeter/SayHell",
+        "/helloworld.Greeter/SayHello2",
+        "/helloworld.Greeter",
+        "/helloworld.Greeter/",
+        "/SayHello",
+    ];
+    for path in paths {
+        is_unimplemented(&mut connection, path);
+    }
+    connection.greets();
+}
+
+fn a_long_path(server: &mut Server) {
+    let mut connection = server.open();
+    is_unimplemented(&mut connection, &format!("/{}/SayHello", "x".repeat(10_000)));
+    connection.greets();
+}
+
+fn metadata_does_no_harm(server: &mut Server) {
+    let mut connection = server.open();
+    let fields = Fields::hello()
+        .with("x-ascii", "some value")
+        .with("x-ascii", "another")
+        .with("x-binary-bin", "AAECAw==")
+        .with("x-unpadded-bin", "AAECAw")
+        .with("x-joined-bin", "AAEC,AwQF")
+        .with("grpc-trace-bin", "AA")
+        .with("user-agent", "raw/1.0")
+        .with("grpc-encoding", "identity")
+        .with("grpc-accept-encoding", "identity,gzip");
+    let stream = connection.request(&fields, &hello("Joe", 0));
+    connection.is_greeted(stream, "Joe");
+}

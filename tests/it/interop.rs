@@ -1,0 +1,268 @@
+//! gRPC's interoperability tests, on the example `interop`, with tonic's client. The cases and their figures are those of gRPC's
+//! doc/interop-test-descriptions.md; cases that want TLS, compression or credentials are left out.
+
+use std::time::{Duration, Instant};
+
+use futures_util::stream;
+use rustix::process::Signal;
+use tonic::metadata::MetadataValue;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request};
+
+use crate::examples::example;
+use crate::support::{Served, block_on, served};
+use testing::test_service_client::TestServiceClient;
+use testing::unimplemented_service_client::UnimplementedServiceClient;
+use testing::{
+    EchoStatus, Empty, Payload, ResponseParameters, SimpleRequest, StreamingInputCallRequest, StreamingOutputCallRequest,
+    StreamingOutputCallResponse,
+};
+
+mod testing {
+    #![allow(dead_code, missing_docs, unreachable_pub, reason = "generated")]
+    loopswap::include_proto!("grpc.testing");
+}
+
+crate::on_every_loop!(
+    empty_unary,
+    large_unary,
+    client_streaming,
+    server_streaming,
+    pauses_between_responses,
+    ping_pong,
+    half_duplex,
+    empty_stream,
+    custom_metadata,
+    status_code_and_message,
+    special_status_message,
+    unimplemented,
+    cancel_after_begin,
+    cancel_after_first_response,
+    timeout_on_sleeping_server,
+    refuses_what_it_cannot_do
+);
+
+type Client = TestServiceClient<Channel>;
+
+/// Runs a case with a client, then ends the server, which has no call left.
+fn with_client(runtime: &str, case: impl AsyncFnOnce(Client)) {
+    let mut server: Served = served(example("interop").args(["--runtime", runtime, "--port=0", "--use_tls=false"]));
+    block_on(async { case(TestServiceClient::new(channel(&server).await)).await });
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0), "nothing had to be cut");
+}
+
+async fn channel(server: &Served) -> Channel {
+    Endpoint::from_shared(format!("http://{}", server.addr())).expect("an address makes a URI").connect().await.expect("it listens")
+}
+
+fn zeros(n: usize) -> Option<Payload> {
+    Some(Payload { r#type: 0, body: vec![0; n] })
+}
+
+fn sizes(sizes: &[i32]) -> Vec<ResponseParameters> {
+    sizes.iter().map(|size| ResponseParameters { size: *size, ..Default::default() }).collect()
+}
+
+fn wants(wanted: &[i32], n_bytes: usize) -> StreamingOutputCallRequest {
+    StreamingOutputCallRequest { response_parameters: sizes(wanted), payload: zeros(n_bytes), ..Default::default() }
+}
+
+fn size(response: &StreamingOutputCallResponse) -> usize {
+    let body = &response.payload.as_ref().expect("a payload").body;
+    assert!(body.iter().all(|byte| *byte == 0));
+    body.len()
+}
+
+/// The sizes of all responses that are left.
+async fn rest(responses: &mut tonic::Streaming<StreamingOutputCallResponse>) -> Vec<usize> {
+    let mut sizes = Vec::new();
+    while let Some(response) = responses.message().await.expect("no error") {
+        sizes.push(size(&response));
+    }
+    sizes
+}
+
+fn empty_unary(runtime: &str) {
+    with_client(runtime, async |mut client| {
+        assert_eq!(client.empty_call(Empty {}).await.expect("it answers").into_inner(), Empty {});
+    });
+}
+
+fn large_unary(runtime: &str) {
+    with_client(runtime, async |mut client| {
+        let request = SimpleRequest { response_size: 314_159, payload: zeros(271_828), ..Default::default() };
+        let response = client.unary_call(request).await.expect("it answers").into_inner();
+        assert_eq!(response.payload, zeros(314_159));
+    });
+}
+
+fn client_streaming(runtime: &str) {
+    with_client(runtime, async |mut client| {
+        let requests = [27_182, 8, 1_828, 45_904].map(|n| StreamingInputCallRequest { payload: zeros(n), ..Default::default() });
+        let response = client.streaming_input_call(stream::iter(requests)).await.expect("it answers");
+        assert_eq!(response.into_inner().aggregated_payload_size, 74_922);
+    });
+}
+
+fn server_streaming(runtime: &str) {
+    with_client(runtime, async |mut client| {
+        let request = wants(&[31_415, 9, 2_653, 58_979], 0);
+        let mut responses = client.streaming_output_call(request).await.expect("it answers").into_inner();
+        assert_eq!(rest(&mut responses).await, [31_415, 9, 2_653, 58_979]);
+    });
+}
+
+/// "Observe ResponseParameters.interval_us".
+fn pauses_between_responses(runtime: &str) {
+    with_client(runtime, async |mut client| {
+        let pause = ResponseParameters { size: 1, interval_us: 20_000, ..Default::default() };
+        let request = StreamingOutputCallRequest { response_parameters: vec![pause; 3], ..Default::default() };
+        let start = Instant::now();
+        let mut responses = client.streaming_output_call(request).await.expect("it answers").into_inner();
+        for n in 1..=3 {
+            responses.message().await.expect("no error").expect("a response");
+            assert!(start.elapsed() >= n * Duration::from_millis(20), "response {n} after {:?}", start.elapsed());
+        }
+    });
+}
+
+fn ping_pong(runtime: &str) {
+    with_client(runtime, async |mut client| {
+        let (requests, outgoing) = ::tokio::sync::mpsc::channel(1);
+        let outgoing = stream::unfold(outgoing, async |mut outgoing| outgoing.recv().await.map(|request| (request, outgoing)));
+        let mut responses = client.full_duplex_call(outgoing).await.expect("it answers before the first request").into_inner();
+        for (wanted, n_bytes) in [(31_415, 27_182), (9, 8), (2_653, 1_828), (58_979, 45_904)] {
+            requests.send(wants(&[wanted], n_bytes)).await.expect("the call goes on");
+            let response = responses.message().await.expect("no error").expect("a response");
+            assert_eq!(size(&response), wanted as usize);
+        }
+        drop(requests);
+        assert!(responses.message().await.expect("no error").is_none());
+    });
+}
+
+fn half_duplex(runtime: &str) {
+    with_client(runtime, async |mut client| {
+        let requests = stream::iter([wants(&[7, 3], 27_182), wants(&[], 1), wants(&[31_415], 8)]);
+        let mut responses = client.half_duplex_call(requests).await.expect("it answers").into_inner();
+        assert_eq!(rest(&mut responses).await, [7, 3, 31_415]);
+    });
+}
+
+fn empty_stream(runtime: &str) {
+    with_client(runtime, async |mut client| {
+        let mut responses = client.full_duplex_call(stream::empty()).await.expect("it answers").into_inner();
+        assert!(rest(&mut responses).await.is_empty());
+    });
+}
+
+const INITIAL: &str = "x-grpc-test-echo-initial";
+const TRAILING: &str = "x-grpc-test-echo-trailing-bin";
+
+fn with_metadata<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert(INITIAL, MetadataValue::from_static("test_initial_metadata_value"));
+    request.metadata_mut().insert_bin(TRAILING, MetadataValue::from_bytes(b"\xab\xab\xab"));
+    request
+}
+
+fn custom_metadata(runtime: &str) {
+    with_client(runtime, async |mut client| {
+        let request = SimpleRequest { response_size: 314_159, payload: zeros(271_828), ..Default::default() };
+        let response = client.unary_call(with_metadata(request)).await.expect("it answers");
+        assert_eq!(response.metadata().get(INITIAL).expect("echoed"), "test_initial_metadata_value");
+        // tonic's client puts a unary call's trailers to the rest.
+        assert_eq!(response.metadata().get_bin(TRAILING).expect("echoed").to_bytes().expect("base64"), &b"\xab\xab\xab"[..]);
+
+        let requests = stream::iter([wants(&[314_159], 271_828)]);
+        let response = client.full_duplex_call(with_metadata(requests)).await.expect("it answers");
+        assert_eq!(response.metadata().get(INITIAL).expect("echoed"), "test_initial_metadata_value");
+        assert!(response.metadata().get_bin(TRAILING).is_none(), "not before the end");
+        let mut responses = response.into_inner();
+        assert_eq!(rest(&mut responses).await, [314_159]);
+        let trailers = responses.trailers().await.expect("no error").expect("trailers");
+        assert_eq!(trailers.get_bin(TRAILING).expect("echoed").to_bytes().expect("base64"), &b"\xab\xab\xab"[..]);
+    });
+}
+
+async fn echoes(client: &mut Client, message: &str) {
+    let response_status = Some(EchoStatus { code: 2, message: message.into() });
+    let request = SimpleRequest { response_status: response_status.clone(), ..Default::default() };
+    let status = client.unary_call(request).await.expect_err("it fails as it was told");
+    assert_eq!((status.code(), status.message()), (Code::Unknown, message));
+
+    let request = StreamingOutputCallRequest { response_status, ..Default::default() };
+    let mut responses = client.full_duplex_call(stream::iter([request])).await.expect("it begins").into_inner();
+    let status = responses.message().await.expect_err("it fails as it was told");
+    assert_eq!((status.code(), status.message()), (Code::Unknown, message));
+}
+
+fn status_code_and_message(runtime: &str) {
+    with_client(runtime, async |mut client| echoes(&mut client, "test status message").await);
+}
+
+fn special_status_message(runtime: &str) {
+    let message = "\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈\t\n";
+    with_client(runtime, async |mut client| echoes(&mut client, message).await);
+}
+
+/// `unimplemented_method` and `unimplemented_service`.
+fn unimplemented(runtime: &str) {
+    with_client(runtime, async |mut client| {
+        assert_eq!(client.unimplemented_call(Empty {}).await.expect_err("it fails").code(), Code::Unimplemented);
+    });
+    let server = served(example("interop").args(["--runtime", runtime, "--port", "0"]));
+    block_on(async {
+        let mut client = UnimplementedServiceClient::new(channel(&server).await);
+        assert_eq!(client.unimplemented_call(Empty {}).await.expect_err("it fails").code(), Code::Unimplemented);
+    });
+}
+
+fn cancel_after_begin(runtime: &str) {
+    with_client(runtime, async |mut client| {
+        let mut other = client.clone();
+        let call = ::tokio::spawn(async move { other.streaming_input_call(stream::pending()).await.map(|_| ()) });
+        ::tokio::task::yield_now().await;
+        call.abort();
+        assert!(call.await.expect_err("it was cancelled").is_cancelled());
+        client.empty_call(Empty {}).await.expect("the connection lives");
+    });
+}
+
+fn cancel_after_first_response(runtime: &str) {
+    with_client(runtime, async |mut client| {
+        let requests = futures_util::StreamExt::chain(stream::iter([wants(&[31_415], 27_182)]), stream::pending());
+        let mut responses = client.full_duplex_call(requests).await.expect("it answers").into_inner();
+        assert_eq!(size(&responses.message().await.expect("no error").expect("a response")), 31_415);
+        drop(responses);
+        client.empty_call(Empty {}).await.expect("the connection lives");
+    });
+}
+
+fn timeout_on_sleeping_server(runtime: &str) {
+    with_client(runtime, async |mut client| {
+        let requests = futures_util::StreamExt::chain(stream::iter([wants(&[], 27_182)]), stream::pending());
+        let mut request = Request::new(requests);
+        request.metadata_mut().insert("grpc-timeout", MetadataValue::from_static("10m"));
+        let status = match client.full_duplex_call(request).await {
+            Ok(responses) => responses.into_inner().message().await.expect_err("it waits for ever"),
+            Err(status) => status,
+        };
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    });
+}
+
+fn refuses_what_it_cannot_do(runtime: &str) {
+    with_client(runtime, async |mut client| {
+        let compressed = Some(testing::BoolValue { value: true });
+        for request in [
+            SimpleRequest { expect_compressed: compressed, ..Default::default() },
+            SimpleRequest { response_type: 7, ..Default::default() },
+            SimpleRequest { response_size: -1, ..Default::default() },
+            SimpleRequest { response_size: i32::MAX, ..Default::default() },
+        ] {
+            assert_eq!(client.unary_call(request).await.expect_err("it fails").code(), Code::InvalidArgument);
+        }
+    });
+}
