@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use loopswap::{Loop, Request, Response, Server, Status, Stream, Streaming, rt};
+use loopswap::{Http2, Loop, Request, Response, Server, Status, Stream, Streaming, rt};
 use testing::{
     BoolValue, EchoStatus, Empty, Payload, PayloadType, ResponseParameters, SimpleRequest, SimpleResponse, StreamingInputCallRequest,
     StreamingInputCallResponse, StreamingOutputCallRequest, StreamingOutputCallResponse, TestService, TestServiceServer,
@@ -153,20 +153,24 @@ fn echo_metadata<T>(metadata: &MetadataMap, message: T) -> Response<T> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (mut runtime, mut port) = ("auto".to_owned(), 10000_u16);
+    let (mut runtime, mut http2, mut port) = ("auto".to_owned(), Http2::default(), 10000_u16);
     // Both `--port 1` and `--port=1`, as the runners of the tests write it.
     let mut words = std::env::args().skip(1).flat_map(|word| word.splitn(2, '=').map(str::to_owned).collect::<Vec<_>>());
     while let Some(flag) = words.next() {
         let value = words.next().ok_or_else(|| format!("{flag} wants a value"))?;
         match (&*flag, &*value) {
             ("--runtime", _) => runtime = value,
+            ("--http2", _) => http2 = value.parse()?,
             ("--port", _) => port = value.parse()?,
             ("--use_tls", "false") => {}
-            _ => return Err(format!("{flag} {value}? usage: interop [--runtime LOOP] [--port PORT] [--use_tls false]").into()),
+            _ => {
+                return Err(format!("{flag} {value}? usage: interop [--runtime LOOP] [--http2 ENGINE] [--port N] [--use_tls false]").into());
+            }
         }
     }
     let listen = format!("127.0.0.1:{port}");
-    let mut server = Server::builder().listen(listen).start(Loop::choose(&runtime)?, |_worker| TestServiceServer::new(Interop))?;
+    let mut server =
+        Server::builder().listen(listen).http2(http2).start(Loop::choose(&runtime)?, |_worker| TestServiceServer::new(Interop))?;
     server.drain_on_signals()?;
     println!("listening on {}", server.local_addr());
     Ok(server.wait()?)

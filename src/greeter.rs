@@ -12,7 +12,7 @@ mod proto {
 pub use proto::greeter_client::GreeterClient;
 pub use proto::{Greeter, GreeterServer, HelloReply, HelloRequest};
 
-/// The same service as tonic generates it, for those who compare. [`Hello`](super::Hello) implements it too.
+/// The same service as tonic generates it, for those who compare. [`Hello`] implements it too.
 pub mod stock {
     pub use super::proto::greeter_server;
 }

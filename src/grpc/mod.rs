@@ -26,6 +26,9 @@ mod transport;
 mod verdict;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use answer::Answer;
 pub(crate) use call::{Call, refuse_headers};
 pub(crate) use contained::{PANICKED, contained};

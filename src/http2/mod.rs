@@ -31,8 +31,10 @@ mod connection;
 mod error_code;
 mod fields;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
-mod hpack;
+pub(crate) mod hpack;
 mod limits;
 mod streams;
 

@@ -133,6 +133,10 @@ impl Streams {
                 slot
             }
             None => {
+                if self.slots.is_empty() {
+                    // Many connections never have more than one stream at a time.
+                    self.slots.reserve_exact(1);
+                }
                 self.slots.push(stream);
                 self.ids.push(id);
                 (self.slots.len() - 1) as u32

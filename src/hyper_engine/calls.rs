@@ -1,4 +1,7 @@
 //! From hyper's requests to calls: hyper's body is fed to the call, and what the call answers is a body that hyper polls.
+//!
+//! hyper polls a body only while the peer's window is open. So a call whose answer has begun, and waits for a peer that takes none of it, stands
+//! still: its deadline is kept when the window opens again. The native engine keeps it in time.
 
 use std::future::Future;
 use std::pin::Pin;

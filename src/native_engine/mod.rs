@@ -33,7 +33,8 @@ impl Engine for NativeEngine {
         house: Rc<House>,
         phases: PhaseWatch,
     ) -> Closed {
-        let mut driver = Driver::new(runtime, connection, router, house, phases);
+        // Boxed, because what wraps this future keeps room for it more than once.
+        let mut driver = Box::new(Driver::new(runtime, connection, router, house, phases));
         poll_fn(|cx| driver.poll(cx)).await
     }
 }

@@ -44,12 +44,14 @@ crate::on_every_loop!(
 
 type Client = TestServiceClient<Channel>;
 
-/// Runs a case with a client, then ends the server, which has no call left.
-fn with_client(runtime: &str, case: impl AsyncFnOnce(Client)) {
-    let mut server: Served = served(example("interop").args(["--runtime", runtime, "--port=0", "--use_tls=false"]));
-    block_on(async { case(TestServiceClient::new(channel(&server).await)).await });
-    server.signal(Signal::TERM);
-    assert_eq!(server.wait().code(), Some(0), "nothing had to be cut");
+/// Runs a case with a client, on either engine, then ends the server, which has no call left.
+fn with_client(runtime: &str, case: impl AsyncFn(Client)) {
+    for engine in ["native", "hyper"] {
+        let mut server: Served = served(example("interop").args(["--runtime", runtime, "--http2", engine, "--port=0", "--use_tls=false"]));
+        block_on(async { case(TestServiceClient::new(channel(&server).await)).await });
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait().code(), Some(0), "{engine}: nothing had to be cut");
+    }
 }
 
 async fn channel(server: &Served) -> Channel {

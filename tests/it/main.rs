@@ -21,6 +21,7 @@ mod refused;
 mod rfc7541;
 mod rfc9113;
 mod serve;
+mod services;
 mod tidy;
 mod vanish;
 

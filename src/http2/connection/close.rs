@@ -142,6 +142,10 @@ impl Connection {
 
     /// What the application had not released goes back to the connection's window.
     pub(super) fn forget_stream(&mut self, key: StreamKey) {
+        // A peer whose window of the connection is closed could have the queue grow by a stream that it resets, and another, and another.
+        if self.streams.get(key).is_some_and(|stream| stream.queued) {
+            self.sendable.retain(|queued| *queued != key);
+        }
         if let Some(unreleased) = self.streams.close(key)
             && unreleased > 0
         {
@@ -150,7 +154,9 @@ impl Connection {
     }
 
     pub(super) fn close(&mut self, code: ErrorCode, reason: &'static str, violation: Option<Violation>) {
-        frame::goaway(&mut self.out, self.stream_id_last, code, reason.as_bytes());
+        // What has been said of the last stream is never taken back (6.8).
+        let last = if let Drain::Final { last, .. } = self.drain { last } else { self.stream_id_last };
+        frame::goaway(&mut self.out, last, code, reason.as_bytes());
         self.violations.extend(violation);
         self.closing = Some(Closing { code, reason, violation });
         self.streams = Default::default();

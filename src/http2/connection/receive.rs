@@ -333,7 +333,7 @@ impl Connection {
         let n_bytes = (n_bytes as u32).min(open.unreleased);
         open.unreleased -= n_bytes;
         open.unannounced += n_bytes;
-        if open.unannounced >= window / 2 && !open.remote_closed {
+        if open.unannounced >= (window / 2).max(1) && !open.remote_closed {
             frame::window_update(&mut self.out, stream.id(), open.unannounced);
             open.recv_window += open.unannounced as i32;
             open.unannounced = 0;

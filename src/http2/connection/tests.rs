@@ -581,3 +581,48 @@ fn static_blocks_follow_the_table() {
     assert_eq!(lengths[2..6], [2, 1, 2, 1], "one octet a field");
     assert!(lengths[8..].iter().all(|length| *length > 2), "no table, no indices: {lengths:?}");
 }
+
+#[test]
+fn what_goaway_said_of_the_last_stream_is_not_taken_back() {
+    let mut peer = Peer::open(Limits::default());
+    peer.request(1, true);
+    peer.connection.drain("enough");
+    peer.frame(kind::PING, flag::ACK, 0, b"draining");
+    // Ignored, and then there is an error.
+    assert_eq!(peer.frame(kind::HEADERS, flag::END_HEADERS, 5, BLOCK_AGAIN), []);
+    peer.frame(kind::PUSH_PROMISE, 0, 1, b"");
+    let lasts: Vec<_> =
+        peer.output().into_iter().filter(|(header, _)| header.kind == kind::GOAWAY).map(|(_, payload)| payload[..4].to_vec()).collect();
+    assert_eq!(lasts, [[0x7f, 0xff, 0xff, 0xff], [0, 0, 0, 1], [0, 0, 0, 1]]);
+}
+
+#[test]
+fn a_stream_that_is_reset_leaves_the_queue_of_senders() {
+    let mut peer = Peer::open(Limits::default());
+    // The window of the connection is used up by the first, so that the others stand in the queue, though their own are open.
+    let first = peer.request(1, true);
+    answer(&mut peer, first, &[0; 65_535]);
+    for id in (3..403).step_by(4) {
+        let stream = peer.request(id, true);
+        answer(&mut peer, stream, b"waits");
+        assert_eq!(peer.connection.sendable.len(), 1);
+        assert_eq!(peer.frame(kind::RST_STREAM, 0, id, &[0, 0, 0, 8]).len(), 1);
+        // It earns what the reset has cost.
+        let stream = peer.request(id + 2, true);
+        peer.connection.send_head(stream, 404, Fields::Static(&[]), true);
+    }
+    assert_eq!(peer.connection.closing(), None);
+    assert!(peer.connection.sendable.is_empty());
+}
+
+#[test]
+fn no_window_update_of_nothing() {
+    let mut peer = Peer::open(Limits { stream_window_bytes: 1, ..Limits::default() });
+    let stream = peer.request(1, false);
+    peer.output();
+    peer.connection.release(stream, 0);
+    assert_eq!(peer.output(), []);
+    assert_eq!(peer.frame(kind::DATA, 0, 1, b"a").len(), 1);
+    peer.connection.release(stream, 1);
+    assert_eq!(peer.output().len(), 1);
+}

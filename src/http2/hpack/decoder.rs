@@ -1,37 +1,41 @@
 //! Header blocks, read: RFC 7541, 3.2 and 6.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::kind::Kind;
 use super::static_table::STATIC;
 use super::table::Table;
-use super::{huffman, integer};
+use super::{TABLE_BYTES_INITIAL, huffman, integer};
 
 /// A field, lent for the length of a call.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Decoded<'a> {
-    pub(in super::super) name: &'a [u8],
-    pub(in super::super) value: &'a [u8],
-    pub(in super::super) kind: Kind,
+pub(crate) struct Decoded<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) value: &'a [u8],
+    pub(crate) kind: Kind,
 }
 
 /// A block that means nothing. The connection cannot go on: COMPRESSION_ERROR (RFC 9113, 4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum DecodeError {
-    /// It ends within a field, or an integer has no end.
+pub(crate) enum DecodeError {
+    /// It ends within a field.
     Truncated,
-    /// An index that no table has.
+    /// An integer that is longer than five octets, or larger than 2^28 - 1 (5.1).
+    Integer,
+    /// An index that no table has (2.3.3, 6.1).
     Index,
-    /// A string that is no Huffman code.
+    /// A string that is no Huffman code (5.2).
     Huffman,
-    /// A size update that is above our maximum, or not at the beginning of the block.
+    /// A size update that is above our maximum, or not at the beginning of the block (4.2, 6.3).
     SizeUpdate,
 }
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Truncated => "the block ends within a field, or an integer is too large",
+            Self::Truncated => "the block ends within a field",
+            Self::Integer => "an integer is too large or too long",
             Self::Index => "an index that no table has",
             Self::Huffman => "a string that is no Huffman code",
             Self::SizeUpdate => "a table size that is too large or comes too late",
@@ -41,24 +45,49 @@ impl fmt::Display for DecodeError {
 
 /// The peer's encoder, followed.
 ///
-/// Its work is bounded by what it is given: an octet yields at most one field, a field is at most as long as the table, and nothing of it is copied
-/// unless it enters the table. What is kept of the fields, and when that is too much, is the caller's to decide while it is shown them.
+/// # What a block may cost
+///
+/// An octet yields at most one field, and at most 1.6 octets of a literal; but an index of one octet lends an entry of up to the table's size,
+/// and so a block of 16 KiB may show 64 MiB of fields, without a copy of any. The caller keeps to its limits by what it stores of them:
+/// `decode` goes on to the end, because later blocks build on the table.
+///
+/// What is copied is the literals that enter the table or are Huffman coded. A literal of two octets may enter the table under the name of
+/// an entry: that copies the name, at most the table's size. Between blocks nothing is kept but the table.
 #[derive(Debug)]
-pub(in super::super) struct Decoder {
+pub(crate) struct Decoder {
     table: Table,
     /// What the peer may make of the table (4.2).
     table_bytes_max: usize,
 }
 
+/// Where a string of a literal is.
+enum Text<'b> {
+    /// In the block, or in the static table.
+    Lent(&'b [u8]),
+    /// In the table's buffer.
+    Kept(Range<usize>),
+}
+
 impl Decoder {
-    /// `table_bytes_max` is what was advertised as SETTINGS_HEADER_TABLE_SIZE.
-    pub(in super::super) fn new(table_bytes_max: usize) -> Self {
-        Self { table: Table::new(table_bytes_max), table_bytes_max }
+    /// `table_bytes_max` is what was advertised as SETTINGS_HEADER_TABLE_SIZE. The table is no larger than 4096 bytes until the peer says so in
+    /// a block. Less than 4096 is right only for a peer that has acknowledged it.
+    ///
+    /// # Panics
+    ///
+    /// `table_bytes_max` is 2^28 or more.
+    pub(crate) fn new(table_bytes_max: usize) -> Self {
+        assert!(table_bytes_max <= integer::VALUE_MAX, "a size that no update can say");
+        Self { table: Table::new(table_bytes_max.min(TABLE_BYTES_INITIAL)), table_bytes_max }
     }
 
     /// Changes whenever the dynamic table does. Between two equal generations, a block that left them equal means the same again.
-    pub(in super::super) fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.table.generation()
+    }
+
+    /// What the dynamic table counts, in bytes (4.1).
+    pub(in super::super) fn table_bytes(&self) -> usize {
+        self.table.n_bytes()
     }
 
     /// Shows `each` all fields of a whole block, in their order.
@@ -66,61 +95,90 @@ impl Decoder {
     /// # Errors
     ///
     /// The block means nothing. Fields before the fault have been shown.
-    pub(in super::super) fn decode(&mut self, block: &[u8], mut each: impl FnMut(Decoded<'_>)) -> Result<(), DecodeError> {
+    pub(crate) fn decode(&mut self, block: &[u8], mut each: impl FnMut(Decoded<'_>)) -> Result<(), DecodeError> {
+        let result = self.decode_fields(block, &mut each);
+        self.table.settle();
+        result
+    }
+
+    fn decode_fields(&mut self, block: &[u8], each: &mut impl FnMut(Decoded<'_>)) -> Result<(), DecodeError> {
         let mut input = block;
-        let mut strings = Vec::new();
         let mut may_resize = true;
         while let Some(&first) = input.first() {
             if first & 0x80 != 0 {
                 // 6.1: a field that a table has.
-                let index = integer::decode(&mut input, 7).ok_or(DecodeError::Truncated)?;
+                let index = integer::decode(&mut input, 7)?;
                 let (name, value, kind) = self.entry(index)?;
                 each(Decoded { name, value, kind });
-            } else if first & 0xe0 == 0x20 {
+            } else if first & 0x40 != 0 {
+                // 6.2.1: a literal, which enters the table.
+                self.entering_literal(&mut input, each)?;
+            } else if first & 0x20 != 0 {
                 // 6.3.
-                let size = integer::decode(&mut input, 5).ok_or(DecodeError::Truncated)?;
+                let size = integer::decode(&mut input, 5)?;
                 if !may_resize || size > self.table_bytes_max {
                     return Err(DecodeError::SizeUpdate);
                 }
                 self.table.resize(size);
                 continue;
             } else {
-                // 6.2: a literal, which enters the table or does not.
-                let enters = first & 0x40 != 0;
-                self.literal(&mut input, enters, &mut strings, &mut each)?;
+                // 6.2.2 and 6.2.3: a literal, which enters no table, or must never enter one.
+                self.passing_literal(&mut input, each)?;
             }
             may_resize = false;
         }
         Ok(())
     }
 
-    fn literal(
-        &mut self,
-        input: &mut &[u8],
-        enters: bool,
-        strings: &mut Vec<u8>,
-        each: &mut impl FnMut(Decoded<'_>),
-    ) -> Result<(), DecodeError> {
-        let index = integer::decode(input, if enters { 6 } else { 4 }).ok_or(DecodeError::Truncated)?;
-        strings.clear();
+    /// Both strings are put together behind the entries. Until then no entry is evicted, not even the one whose name is referred to (4.4).
+    fn entering_literal(&mut self, input: &mut &[u8], each: &mut impl FnMut(Decoded<'_>)) -> Result<(), DecodeError> {
+        let table = &mut self.table;
+        table.new_strings();
+        let mut kind = Kind::Malformed;
+        let index = integer::decode(input, 6)?;
         if index == 0 {
-            string(input, strings)?;
+            string_into(input, table.strings_mut())?;
+        } else if let Some(entry) = STATIC.get(index - 1) {
+            table.strings_mut().extend_from_slice(entry.0);
+            kind = entry.2;
         } else {
-            // Copied, because its entry may be evicted to make room for this one (4.4).
-            strings.extend_from_slice(self.entry(index)?.0);
+            let (name, of_entry) = table.name(index - 1 - STATIC.len()).ok_or(DecodeError::Index)?;
+            table.copy_to_strings(name);
+            kind = of_entry;
         }
-        let name_len = strings.len();
-        string(input, strings)?;
-        let (name, value) = strings.split_at(name_len);
-        let kind = Kind::of(name, value);
-        if enters {
-            self.table.insert(name, value, kind);
-        }
+        let name_len = table.strings().len();
+        string_into(input, table.strings_mut())?;
+        let (name, value) = table.strings().split_at(name_len);
+        let kind = kind.of_next(name, value);
+        let (name, value) = table.enter(name_len, kind);
         each(Decoded { name, value, kind });
         Ok(())
     }
 
+    /// Nothing is copied but what must be decoded.
+    fn passing_literal(&mut self, input: &mut &[u8], each: &mut impl FnMut(Decoded<'_>)) -> Result<(), DecodeError> {
+        let table = &mut self.table;
+        table.new_strings();
+        let mut kind = Kind::Malformed;
+        let index = integer::decode(input, 4)?;
+        let name = if index == 0 {
+            string(input, table)?
+        } else if let Some(entry) = STATIC.get(index - 1) {
+            kind = entry.2;
+            Text::Lent(entry.0)
+        } else {
+            let (name, of_entry) = table.name(index - 1 - STATIC.len()).ok_or(DecodeError::Index)?;
+            kind = of_entry;
+            Text::Kept(name)
+        };
+        let value = string(input, table)?;
+        let (name, value) = (name.within(table), value.within(table));
+        each(Decoded { name, value, kind: kind.of_next(name, value) });
+        Ok(())
+    }
+
     /// 2.3.3: the static table, and the dynamic one behind it.
+    #[inline]
     fn entry(&self, index: usize) -> Result<(&[u8], &[u8], Kind), DecodeError> {
         let place = index.checked_sub(1).ok_or(DecodeError::Index)?;
         match STATIC.get(place) {
@@ -130,15 +188,42 @@ impl Decoder {
     }
 }
 
+impl<'a> Text<'a> {
+    fn within(self, table: &'a Table) -> &'a [u8] {
+        match self {
+            Self::Lent(octets) => octets,
+            Self::Kept(range) => &table.text()[range],
+        }
+    }
+}
+
+/// 5.2: a string, decoded if it must be.
+fn string<'b>(input: &mut &'b [u8], table: &mut Table) -> Result<Text<'b>, DecodeError> {
+    let (octets, coded) = string_octets(input)?;
+    if !coded {
+        return Ok(Text::Lent(octets));
+    }
+    let start = table.text().len();
+    huffman::decode(octets, table.strings_mut())?;
+    Ok(Text::Kept(start..table.text().len()))
+}
+
 /// 5.2: a string, appended to `out`.
-fn string(input: &mut &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
-    let coded = input.first().is_some_and(|first| first & 0x80 != 0);
-    let length = integer::decode(input, 7).ok_or(DecodeError::Truncated)?;
-    let (octets, rest) = input.split_at_checked(length).ok_or(DecodeError::Truncated)?;
-    *input = rest;
+fn string_into(input: &mut &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    let (octets, coded) = string_octets(input)?;
     if coded {
-        return huffman::decode(octets, out).ok_or(DecodeError::Huffman);
+        return huffman::decode(octets, out);
     }
     out.extend_from_slice(octets);
     Ok(())
+}
+
+/// A string as it was sent, and whether it is Huffman coded.
+#[inline]
+fn string_octets<'b>(input: &mut &'b [u8]) -> Result<(&'b [u8], bool), DecodeError> {
+    let coded = input.first().is_some_and(|first| first & 0x80 != 0);
+    let length = integer::decode(input, 7)?;
+    let (octets, rest) = input.split_at_checked(length).ok_or(DecodeError::Truncated)?;
+    *input = rest;
+    Ok((octets, coded))
 }

@@ -1,7 +1,10 @@
 //! The Huffman code: RFC 7541, Appendix B, and coding with it (5.2).
 //!
-//! Decoding takes four bits at a time through a table of states, which are the inner nodes of the code's tree; the table is made from the code at
-//! compile time.
+//! The code is canonical: put in the order of their lengths and symbols, each code is the one before it plus one. So decoding needs no tree:
+//! eight bits look up the symbols of text, whose codes have five to eight; the codes of a longer length are an interval, and a symbol is its
+//! place in it. The tables, 1.2 KiB in all, are made from the code at compile time.
+
+use super::DecodeError;
 
 /// The code of each octet, and of EOS (256), aligned to the least significant bit; and its length in bits.
 #[rustfmt::skip]
@@ -73,108 +76,174 @@ const CODES: [(u32, u8); 257] = [
     (0x3fffffff, 30),
 ];
 
+/// Bits of the shortest code, and of the longest.
+const SHORTEST_BITS: usize = 5;
+const LONGEST_BITS: u32 = 30;
+/// Bits that look up a short code.
+const SHORT_BITS: u32 = 8;
+/// Ends no string: its beginning is what fills the last octet (5.2).
 const EOS: u16 = 256;
-/// Inner nodes of a tree with 257 leaves.
-const N_STATES: usize = 256;
 
-/// What four bits do in a state.
+/// What eight bits begin with: a symbol, and above it the length of its code, or 0 where that is longer than eight bits.
+static SHORT: [u16; 1 << SHORT_BITS] = short();
+/// All symbols in the order of their codes.
+static IN_ORDER: [u16; CODES.len()] = in_order();
+/// The longer codes, the shortest first.
+static LONG: [Interval; N_LONG] = long();
+/// 10 to 15, 19 to 28, and 30 bits.
+const N_LONG: usize = 17;
+
+/// The codes of one length, as the uppermost of 32 bits.
 #[derive(Clone, Copy)]
-struct Step {
-    next: u8,
-    /// The octet that they complete, where `emits`. The shortest code has five bits, so there is never more than one.
-    octet: u8,
-    emits: bool,
-    /// They complete EOS, which must not be sent.
-    fails: bool,
+struct Interval {
+    first: u32,
+    /// What the last of them covers.
+    last: u32,
+    length: u8,
+    /// Where its symbols begin in `IN_ORDER`.
+    place: u16,
 }
 
-struct Tables {
-    steps: [[Step; 16]; N_STATES],
-    /// Whether a string may end here: what has come since the last octet is at most seven bits, all of them 1 (5.2).
-    ends: [bool; N_STATES],
+const fn in_order() -> [u16; CODES.len()] {
+    let mut symbols = [0; CODES.len()];
+    let (mut n, mut length) = (0, 1);
+    while length <= LONGEST_BITS {
+        let mut symbol = 0;
+        while symbol < CODES.len() {
+            if CODES[symbol].1 as u32 == length {
+                symbols[n] = symbol as u16;
+                n += 1;
+            }
+            symbol += 1;
+        }
+        length += 1;
+    }
+    // Canonical: each code follows the one before it, with zeros behind it where it is longer.
+    n = 1;
+    while n < symbols.len() {
+        let (before, at) = (CODES[symbols[n - 1] as usize], CODES[symbols[n] as usize]);
+        assert!(at.0 == (before.0 + 1) << (at.1 - before.1));
+        n += 1;
+    }
+    symbols
 }
 
-static TABLES: Tables = tables();
-
-const fn tables() -> Tables {
-    // The tree: a child is another inner node, or 0x8000 and an octet. The root is nobody's child.
-    const LEAF: u16 = 0x8000;
-    let mut children = [[0_u16; 2]; N_STATES];
-    let mut n_nodes = 1;
+const fn short() -> [u16; 1 << SHORT_BITS] {
+    let mut table = [0; 1 << SHORT_BITS];
     let mut symbol = 0;
     while symbol < CODES.len() {
         let (code, length) = CODES[symbol];
-        let (mut node, mut bit) = (0, length);
-        while bit > 0 {
-            bit -= 1;
-            let side = (code >> bit & 1) as usize;
-            if bit == 0 {
-                children[node][side] = LEAF | symbol as u16;
-            } else {
-                if children[node][side] == 0 {
-                    children[node][side] = n_nodes;
-                    n_nodes += 1;
-                }
-                node = children[node][side] as usize;
+        if length as u32 <= SHORT_BITS {
+            let free = SHORT_BITS - length as u32;
+            let mut rest = 0;
+            while rest < 1 << free {
+                table[(code as usize) << free | rest] = (length as u16) << 8 | symbol as u16;
+                rest += 1;
             }
         }
         symbol += 1;
     }
-    assert!(n_nodes as usize == N_STATES, "a full tree");
-
-    let mut tables = Tables { steps: [[Step { next: 0, octet: 0, emits: false, fails: false }; 16]; N_STATES], ends: [false; N_STATES] };
-    let mut state = 0;
-    while state < N_STATES {
-        let mut bits = 0;
-        while bits < 16 {
-            let mut step = Step { next: 0, octet: 0, emits: false, fails: false };
-            let (mut node, mut left) = (state, 4);
-            while left > 0 {
-                left -= 1;
-                let child = children[node][bits >> left & 1];
-                if child & LEAF == 0 {
-                    node = child as usize;
-                } else {
-                    node = 0;
-                    step.fails |= child == LEAF | EOS;
-                    step.emits = true;
-                    step.octet = child as u8;
-                }
-            }
-            step.next = node as u8;
-            tables.steps[state][bits] = step;
-            bits += 1;
-        }
-        state += 1;
-    }
-    let (mut node, mut n_ones) = (0, 0);
-    while n_ones < 8 {
-        tables.ends[node] = true;
-        node = children[node][1] as usize;
-        n_ones += 1;
-    }
-    tables
+    table
 }
 
-/// Appends what `coded` stands for. `None`: EOS is in it, or its padding is wrong.
-pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let mut state = 0_u8;
-    for byte in coded {
-        for bits in [byte >> 4, byte & 0xf] {
-            let step = TABLES.steps[usize::from(state)][usize::from(bits)];
-            if step.fails {
-                return None;
+const fn long() -> [Interval; N_LONG] {
+    let in_order = in_order();
+    let mut intervals = [Interval { first: 0, last: 0, length: 0, place: 0 }; N_LONG];
+    let (mut n, mut place) = (0, 0);
+    while place < in_order.len() {
+        let (code, length) = CODES[in_order[place] as usize];
+        if length as u32 > SHORT_BITS {
+            if n == 0 || intervals[n - 1].length != length {
+                intervals[n] = Interval { first: code << (32 - length), last: 0, length, place: place as u16 };
+                n += 1;
             }
-            if step.emits {
-                out.push(step.octet);
-            }
-            state = step.next;
+            intervals[n - 1].last = code << (32 - length) | u32::MAX >> length;
         }
+        place += 1;
     }
-    TABLES.ends[usize::from(state)].then_some(())
+    assert!(n == N_LONG && intervals[n - 1].last == u32::MAX, "every sequence of bits begins with a code");
+    intervals
 }
 
-/// How many bytes `plain` takes when it is coded.
+/// Appends what `coded` stands for, at most 1.6 times its length.
+///
+/// # Errors
+///
+/// EOS is in it; or what stands behind its last symbol is longer than seven bits or has a zero. What has been appended then means nothing.
+pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    let start = out.len();
+    out.resize(start + coded.len() * 8 / SHORTEST_BITS, 0);
+    let n = decode_into(coded, &mut out[start..])?;
+    out.truncate(start + n);
+    Ok(())
+}
+
+/// Writes what `coded` stands for to the beginning of `out`, which has room for it. Returns its length.
+fn decode_into(coded: &[u8], out: &mut [u8]) -> Result<usize, DecodeError> {
+    // The next bits, uppermost first, and how many of them count. Below those are zeros, or what is about to be read anyway.
+    let (mut bits, mut n_bits, mut input) = (0_u64, 0_u32, coded);
+    let mut n = 0;
+    loop {
+        if let Some(word) = input.first_chunk() {
+            bits |= u64::from_be_bytes(*word) >> n_bits;
+            let n_octets = (63 - n_bits) / 8;
+            input = &input[n_octets as usize..];
+            n_bits += 8 * n_octets;
+        } else {
+            while n_bits <= 56
+                && let Some((&octet, rest)) = input.split_first()
+            {
+                bits |= u64::from(octet) << (56 - n_bits);
+                input = rest;
+                n_bits += 8;
+            }
+        }
+        while n_bits >= SHORT_BITS {
+            let entry = SHORT[(bits >> (64 - SHORT_BITS)) as usize];
+            let length = u32::from(entry >> 8);
+            if length == 0 {
+                break;
+            }
+            out[n] = entry as u8;
+            n += 1;
+            bits <<= length;
+            n_bits -= length;
+        }
+        // A code that is longer than eight bits; or there are not as many.
+        if n_bits >= LONGEST_BITS || input.is_empty() {
+            let (symbol, length) = first_symbol(bits);
+            if length > n_bits {
+                let is_padding = n_bits < 8 && bits.leading_ones() >= n_bits;
+                return if is_padding { Ok(n) } else { Err(DecodeError::Huffman) };
+            }
+            if symbol == EOS {
+                return Err(DecodeError::Huffman);
+            }
+            out[n] = symbol as u8;
+            n += 1;
+            bits <<= length;
+            n_bits -= length;
+        }
+    }
+}
+
+/// The symbol that these bits begin with, and the length of its code.
+fn first_symbol(bits: u64) -> (u16, u32) {
+    let entry = SHORT[(bits >> (64 - SHORT_BITS)) as usize];
+    match entry >> 8 {
+        0 => first_long_symbol((bits >> 32) as u32),
+        length => (entry & 0xff, u32::from(length)),
+    }
+}
+
+fn first_long_symbol(bits: u32) -> (u16, u32) {
+    let interval = LONG.iter().find(|interval| bits <= interval.last).expect("the last interval goes up to the largest number");
+    let length = u32::from(interval.length);
+    let place = usize::from(interval.place) + ((bits - interval.first) >> (32 - length)) as usize;
+    (IN_ORDER[place], length)
+}
+
+/// How many octets `plain` takes when it is coded.
 pub(super) fn encoded_len(plain: &[u8]) -> usize {
     let n_bits: usize = plain.iter().map(|octet| usize::from(CODES[usize::from(*octet)].1)).sum();
     n_bits.div_ceil(8)
@@ -182,15 +251,20 @@ pub(super) fn encoded_len(plain: &[u8]) -> usize {
 
 /// Appends `plain`, coded.
 pub(super) fn encode(plain: &[u8], out: &mut Vec<u8>) {
+    // The lowest `n_bits` wait to be written.
     let (mut bits, mut n_bits) = (0_u64, 0);
     for octet in plain {
         let (code, length) = CODES[usize::from(*octet)];
         bits = bits << length | u64::from(code);
-        n_bits += length;
-        while n_bits >= 8 {
-            n_bits -= 8;
-            out.push((bits >> n_bits) as u8);
+        n_bits += u32::from(length);
+        if n_bits >= 32 {
+            n_bits -= 32;
+            out.extend_from_slice(&((bits >> n_bits) as u32).to_be_bytes());
         }
+    }
+    while n_bits >= 8 {
+        n_bits -= 8;
+        out.push((bits >> n_bits) as u8);
     }
     if n_bits > 0 {
         // EOS begins with ones.
@@ -202,31 +276,89 @@ pub(super) fn encode(plain: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
+    fn decoded(coded: &[u8]) -> Result<Vec<u8>, DecodeError> {
+        let mut out = Vec::new();
+        decode(coded, &mut out).map(|()| out)
+    }
+
+    /// Bits as text, filled up with ones.
+    fn octets(bits: &str) -> Vec<u8> {
+        let bits: Vec<_> = bits.bytes().filter(|bit| *bit != b' ').collect();
+        bits.chunks(8).map(|octet| (0..8).fold(0, |byte, i| byte << 1 | u8::from(octet.get(i) != Some(&b'0')))).collect()
+    }
+
+    fn bits_of(symbol: usize) -> String {
+        let (code, length) = CODES[symbol];
+        format!("{code:0length$b}", length = usize::from(length))
+    }
+
     #[test]
-    fn every_octet_comes_back_and_the_code_is_complete() {
-        for octet in 0..=255_u8 {
-            for n in 1..5 {
-                let plain = vec![octet; n];
-                let (mut coded, mut decoded) = (Vec::new(), Vec::new());
-                encode(&plain, &mut coded);
-                assert_eq!(coded.len(), encoded_len(&plain));
-                decode(&coded, &mut decoded).expect("our own code");
-                assert_eq!(decoded, plain);
+    fn no_code_begins_another_and_no_bits_are_left_over() {
+        for (a, (code, length)) in CODES.iter().enumerate() {
+            for (longer, more) in CODES.iter().enumerate().filter(|(b, (_, more))| *b != a && more >= length).map(|(_, entry)| entry) {
+                assert_ne!(longer >> (more - length), *code, "{a}");
             }
         }
         let kraft: u64 = CODES.iter().map(|(_, length)| 1_u64 << (30 - length)).sum();
         assert_eq!(kraft, 1 << 30);
     }
 
+    /// Each at each of the eight positions in an octet, near the end of the input and far from it.
     #[test]
-    fn wrong_padding_and_eos_are_refused() {
-        let mut out = Vec::new();
-        // `0` is 00000 and three bits of padding.
-        assert!(decode(&[0b0000_0111], &mut out).is_some());
-        assert!(decode(&[0b0000_0110], &mut out).is_none(), "padding of zeros");
-        assert!(decode(&[0b0000_0111, 0xff], &mut out).is_none(), "eleven bits of padding");
-        assert!(decode(&[0xff], &mut out).is_none(), "eight bits of padding");
-        assert!(decode(&[0xff, 0xff, 0xff, 0xff], &mut out).is_none(), "EOS");
-        assert!(decode(&[], &mut out).is_some());
+    fn every_octet_comes_back() {
+        for octet in 0..=255_u8 {
+            for n_before in 0..8 {
+                for n in [1, 2, 3, 40] {
+                    // A code of five bits, to shift it; and then one of six.
+                    let plain = [&vec![b'0'; n_before][..], &vec![octet; n], b"-"].concat();
+                    let mut coded = Vec::new();
+                    encode(&plain, &mut coded);
+                    assert_eq!(coded, octets(&plain.iter().map(|octet| bits_of(usize::from(*octet))).collect::<String>()));
+                    assert_eq!(coded.len(), encoded_len(&plain));
+                    assert_eq!(decoded(&coded), Ok(plain));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn padding_is_at_most_seven_ones() {
+        assert_eq!(decoded(&[]), Ok(vec![]));
+        for (n_zeros, n_padding) in [(1, 3), (2, 6), (3, 1), (4, 4), (5, 7), (6, 2), (7, 5), (8, 0)] {
+            let coded = octets(&"00000".repeat(n_zeros));
+            assert_eq!(coded.len() * 8 - 5 * n_zeros, n_padding);
+            assert_eq!(decoded(&coded), Ok(vec![b'0'; n_zeros]));
+            assert_eq!(decoded(&[&coded[..], &[0xff]].concat()), Err(DecodeError::Huffman), "{} bits of padding", n_padding + 8);
+            for bit in 0..n_padding.min(2) {
+                let mut coded = coded.clone();
+                *coded.last_mut().expect("zeros have been written") &= !(1 << bit);
+                // Bits this low make no symbol of the padding.
+                assert_eq!(decoded(&coded), Err(DecodeError::Huffman), "{coded:x?}");
+            }
+        }
+        for n in 1..64 {
+            assert_eq!(decoded(&vec![0xff; n]), Err(DecodeError::Huffman), "{n} octets of ones");
+        }
+    }
+
+    #[test]
+    fn eos_is_refused_wherever_it_stands() {
+        let eos = bits_of(256);
+        for n_before in 0..20 {
+            for n_behind in 0..20 {
+                let coded = octets(&format!("{}{eos}{}", "00000".repeat(n_before), "00000".repeat(n_behind)));
+                assert_eq!(decoded(&coded), Err(DecodeError::Huffman), "{n_before}, {n_behind}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_code_that_is_cut_off_is_refused() {
+        for symbol in 0..256 {
+            let bits = bits_of(symbol);
+            for n in (8..bits.len()).step_by(8) {
+                assert_eq!(decoded(&octets(&bits[..n])), Err(DecodeError::Huffman), "{n} bits of {symbol}");
+            }
+        }
     }
 }

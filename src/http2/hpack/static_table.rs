@@ -1,10 +1,10 @@
-//! The static table: RFC 7541, Appendix A.
+//! The static table: RFC 7541, Appendix A; and finding names in it.
 
 use super::kind::Kind;
 
 /// Name, value, and what the name means, from index 1 on.
 #[rustfmt::skip]
-pub(super) const STATIC: [(&[u8], &[u8], Kind); 61] = [
+pub(super) static STATIC: [(&[u8], &[u8], Kind); 61] = [
     (b":authority", b"", Kind::Authority),
     (b":method", b"GET", Kind::Method),
     (b":method", b"POST", Kind::Method),
@@ -67,3 +67,89 @@ pub(super) const STATIC: [(&[u8], &[u8], Kind); 61] = [
     (b"via", b"", Kind::Other),
     (b"www-authenticate", b"", Kind::Other),
 ];
+
+/// Slots of `SLOTS`: more than twice as many as names.
+const N_SLOTS: usize = 128;
+
+/// Names by their hash: the index of the first entry of each, at its hash or, where that is taken, behind it; 0 where there is none.
+static SLOTS: [u8; N_SLOTS] = slots();
+
+const fn slots() -> [u8; N_SLOTS] {
+    let mut slots = [0; N_SLOTS];
+    let mut place = 0;
+    while place < STATIC.len() {
+        if place == 0 || !is_same(STATIC[place].0, STATIC[place - 1].0) {
+            let mut slot = hash(STATIC[place].0);
+            while slots[slot] != 0 {
+                slot = (slot + 1) % N_SLOTS;
+            }
+            slots[slot] = place as u8 + 1;
+        }
+        place += 1;
+    }
+    slots
+}
+
+const fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let mut i = 0;
+    while i < a.len() && i < b.len() && a[i] == b[i] {
+        i += 1;
+    }
+    i == a.len() && i == b.len()
+}
+
+/// Chosen so that no name of the table is more than one slot behind its hash.
+#[inline]
+const fn hash(name: &[u8]) -> usize {
+    match name {
+        [] => 0,
+        [.., last] => (6 * name.len() + 17 * name[name.len() / 2] as usize + 19 * *last as usize) % N_SLOTS,
+    }
+}
+
+/// The index of the first entry of this name. Entries of the same name follow one another.
+#[inline]
+pub(super) fn find_name(name: &[u8]) -> Option<usize> {
+    let mut slot = hash(name);
+    loop {
+        let index = usize::from(SLOTS[slot]);
+        if index == 0 {
+            return None;
+        }
+        if STATIC[index - 1].0 == name {
+            return Some(index);
+        }
+        slot = (slot + 1) % N_SLOTS;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_where_it_first_stands() {
+        for (name, ..) in &STATIC {
+            let first = STATIC.iter().position(|(other, ..)| other == name).expect("it is there");
+            assert_eq!(find_name(name), Some(first + 1));
+        }
+        for name in [&b""[..], b"a", b"grpc-status", b":pathx", b"Accept", b"\xff\xff"] {
+            assert_eq!(find_name(name), None);
+        }
+    }
+
+    #[test]
+    fn a_name_is_at_most_one_slot_away() {
+        for (slot, index) in SLOTS.iter().enumerate().filter(|(_, index)| **index != 0) {
+            let at = hash(STATIC[usize::from(*index) - 1].0);
+            assert!(slot == at || slot == (at + 1) % N_SLOTS, "{index}");
+        }
+    }
+
+    #[test]
+    fn kinds_are_what_the_rules_say() {
+        for (name, value, kind) in &STATIC {
+            assert_eq!(Kind::of(name, value), *kind);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Messages of unary requests, however they are cut: PROTOCOL-HTTP2, "Length-Prefixed-Message"; statuscodes.md.
+
+use std::task::Poll;
+
+use super::{Exchange, FIELDS, Puppet, framed, named, native_head};
+use crate::grpc::MessageLimits;
+use crate::service::Router;
+
+#[test]
+fn are_whole_at_every_pair_of_cuts() {
+    let body = named("Joe Bloggs");
+    for first in 0..=body.len() {
+        for second in first..=body.len() {
+            let mut exchange = Exchange::open("Unary");
+            for (part, end) in [(0..first, false), (first..second, false), (second..body.len(), true)] {
+                assert_eq!(exchange.poll(), Poll::Pending);
+                exchange.data(&body[part], end);
+                assert_eq!(exchange.recorder.n_held.get(), 0, "a unary request is released as it comes");
+            }
+            let recorder = exchange.finish();
+            assert_eq!((recorder.status(), recorder.replies()), (0, vec!["Joe Bloggs".to_owned()]), "cut at {first} and {second}");
+        }
+    }
+}
+
+#[test]
+fn may_end_by_trailers_or_an_empty_frame() {
+    for by_trailers in [true, false] {
+        let mut exchange = Exchange::open("Unary");
+        exchange.data(&named("Joe"), false);
+        if by_trailers {
+            exchange.call().end();
+        } else {
+            exchange.data(&[], true);
+        }
+        assert_eq!(exchange.finish().replies(), ["Joe"]);
+    }
+}
+
+#[test]
+fn that_are_broken_end_the_call() {
+    let two = [named("a"), named("b")].concat();
+    let cut = &named("Joe")[..7];
+    let cases: [(&str, &[u8], i32); 11] = [
+        ("compressed without an encoding", &[1, 0, 0, 0, 0], 13),
+        ("a flag of 2", &[2, 0, 0, 0, 0], 13),
+        ("a flag of 255", &[255], 13),
+        ("cut in the prefix", &[0, 0, 0], 13),
+        ("cut in the message", cut, 13),
+        ("nothing of the message", &[0, 0, 0, 0, 9], 13),
+        ("none at all", &[], 12),
+        ("two", &two, 12),
+        ("one and a byte", &[0, 0, 0, 0, 0, 0], 12),
+        ("no protobuf", &[0, 0, 0, 0, 1, 0xff], 13),
+        ("4 GiB - 1", &[0, 0xff, 0xff, 0xff, 0xff], 8),
+    ];
+    for (what, body, status) in cases {
+        // In one piece, with the end behind it, and byte by byte.
+        for mode in 0..3 {
+            let mut exchange = Exchange::open("Unary");
+            match mode {
+                0 => exchange.data(body, true),
+                1 => {
+                    exchange.data(body, false);
+                    exchange.call().end();
+                }
+                _ => {
+                    body.iter().for_each(|byte| exchange.data(&[*byte], false));
+                    exchange.data(&[], true);
+                }
+            }
+            let recorder = exchange.finish();
+            assert!(recorder.is_trailers_only(), "{what}");
+            assert_eq!((recorder.http_status(), recorder.status()), (200, status), "{what}, mode {mode}");
+        }
+    }
+}
+
+#[test]
+fn an_end_on_the_head_is_no_message() {
+    let exchange = Exchange::open_with(&Puppet::router(), native_head("POST", "/test.Puppet/Unary", &FIELDS), true);
+    assert_eq!(exchange.finish().status(), 12);
+}
+
+#[test]
+fn that_cannot_become_good_are_refused_before_their_end() {
+    for (what, bytes, status) in [("too large", &[0, 0, 0x40, 0, 1][..], 8), ("flag", &[3], 13), ("two", &[0, 0, 0, 0, 0, 0], 12)] {
+        let mut exchange = Exchange::open("Unary");
+        exchange.data(bytes, false);
+        assert_eq!((exchange.recorder.status(), exchange.recorder.n_ends.get()), (status, 1), "{what}");
+        // What is under way by then is released, and no more.
+        exchange.data(&[0; 100], false);
+        assert_eq!(exchange.finish().status(), status);
+    }
+}
+
+#[test]
+fn of_exactly_4_mib_are_taken() {
+    let mut exchange = Exchange::open("Unary");
+    let mut body = vec![0, 0, 0x40, 0, 0];
+    assert_eq!(exchange.poll(), Poll::Pending);
+    // A length-delimited field 1 that fills the message.
+    body.extend([0x0a, 0xfb, 0xff, 0xff, 0x01]);
+    body.resize(5 + 4 * 1024 * 1024, b'x');
+    body.chunks(16 * 1024).for_each(|part| exchange.data(part, false));
+    exchange.call().end();
+    let recorder = exchange.finish();
+    assert_eq!((recorder.status(), recorder.replies()[0].len()), (0, 4 * 1024 * 1024 - 5));
+}
+
+#[test]
+fn keep_to_the_limits_of_their_service() {
+    let limits = MessageLimits { decode_bytes_max: 7, encode_bytes_max: 5 };
+    let router = Router::new().add(Puppet { limits: Some(limits), ..Puppet::default() });
+    // A field's tag and length take two bytes. Nothing is said by a method that is asked for no reply.
+    for (name, status, of_repeat) in [("abc", 0, 0), ("abcd", 8, 0), ("abcde", 8, 0), ("abcdef", 8, 8)] {
+        for method in ["Unary", "Repeat", "Collect", "Echo"] {
+            let mut exchange = Exchange::open_with(&router, native_head("POST", &format!("/test.Puppet/{method}"), &FIELDS), false);
+            exchange.data(&named(name), true);
+            let recorder = exchange.finish();
+            let expected = if method == "Repeat" { of_repeat } else { status };
+            assert_eq!(recorder.status(), expected, "{method} of {name}");
+            assert_eq!(recorder.replies().len(), usize::from(status == 0 && method != "Repeat"), "{method} of {name}");
+        }
+    }
+}
+
+#[test]
+fn of_no_bytes_are_messages() {
+    assert_eq!(Exchange::of("Unary", &framed(&[])).replies(), [""]);
+}

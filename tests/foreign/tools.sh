@@ -1,0 +1,80 @@
+# shellcheck shell=bash
+# The tools of `run`: what must be there, and what is installed under target/, where a second run finds it.
+#
+# * Python packages: requirements.txt.
+# * Go programs (h2spec, ghz, grpc-go's interop client): tools/go.mod and go.sum. h2spec has 146 cases at 2.2.1, the last of its releases that a go.mod
+#   can name; a later one, of which H2SPEC may give the path, has 147. What the later one adds, a literal field whose index does not exist, is in
+#   `blocks_that_mean_nothing` (src/http2/hpack/tests.rs).
+# * httpwg: the version below.
+# shellcheck disable=SC2154 # $here and its like are those of `run`
+
+httpwg_version=0.2.5
+
+venv=$target/foreign-venv
+tools=$target/foreign-tools
+# shellcheck disable=SC2034 # http2.sh runs it.
+h2spec=${H2SPEC:-$tools/bin/h2spec}
+
+check_servers() {
+  [ -x "$binary" ] || die "there is no $binary; build it (cargo build --release)"
+  [ -x "$interop" ] && [ -x "$plain" ] ||
+    die "there is no $interop or no $plain; build them (cargo build --example plain_server --example interop)"
+}
+
+check_tools() {
+  local tool
+  for tool in h2load nghttp; do
+    type -P "$tool" >/dev/null || die "$tool is missing; install Debian's nghttp2-client (apt-get install nghttp2-client)"
+  done
+  type -P python3 >/dev/null || die "python3 is missing; install it (apt-get install python3 python3-venv)"
+  type -P go >/dev/null || die "go is missing; install Go, at least the version that tests/foreign/tools/go.mod names (https://go.dev/dl)"
+  type -P cargo >/dev/null || die "cargo is missing; install Rust (https://rustup.rs)"
+}
+
+install_tools() {
+  mkdir -p "$tools"
+  install_python
+  install_go
+  install_httpwg
+}
+
+# Makes the venv, unless it has been made from these very requirements.
+install_python() {
+  cmp -s "$here/requirements.txt" "$venv/requirements.txt" && return
+  printf 'foreign: installing the packages of requirements.txt into %s\n' "$venv"
+  python3 -m venv --clear "$venv" || die "python3 cannot make a venv; install its module (apt-get install python3-venv)"
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$here/requirements.txt" ||
+    die "pip cannot install the packages of tests/foreign/requirements.txt; see above"
+  cp "$here/requirements.txt" "$venv/requirements.txt"
+}
+
+install_go() {
+  cmp -s "$here/tools/go.sum" "$tools/go.sum" && return
+  printf 'foreign: installing the programs of tools/go.mod into %s\n' "$tools"
+  GOBIN=$tools/bin go -C "$here/tools" install tool || die "go cannot install the programs of tests/foreign/tools/go.mod; see above"
+  cp "$here/tools/go.sum" "$tools/go.sum"
+}
+
+# In debug: it builds in less time, and its own speed does not matter.
+install_httpwg() {
+  local stamp=$tools/httpwg-$httpwg_version
+  [ ! -e "$stamp" ] || return 0
+  printf 'foreign: installing httpwg-cli %s into %s\n' "$httpwg_version" "$tools"
+  cargo install --quiet --locked --debug --root "$tools" "httpwg-cli@$httpwg_version" || die "cargo cannot install httpwg-cli; see above"
+  : >"$stamp"
+}
+
+# What the tools are fed with.
+make_inputs() {
+  mkdir "$work/stubs"
+  "$venv/bin/python" -m grpc_tools.protoc --proto_path="$root/proto" --python_out="$work/stubs" --grpc_python_out="$work/stubs" \
+    "$root/proto/helloworld.proto"
+  "$venv/bin/python" -m grpc_tools.protoc --proto_path="$root/proto" --include_imports --descriptor_set_out="$work/interop.pb" \
+    "$root/proto/grpc/testing/test.proto"
+  # A gRPC message: not compressed, its length, then `name` and `sleep_millisecond`.
+  printf '\000\000\000\000\005\012\003Joe' >"$work/joe"
+  printf '\000\000\000\000\007\012\003Joe\020\012' >"$work/joe-10-ms"
+  head -c 8388608 /dev/urandom >"$work/upload"
+  # What plain_server answers to /bytes/N.
+  "$venv/bin/python" -c 'print(end="abcdefghijklmnopqrstuvwxyz" * 40000)' >"$work/letters"
+}

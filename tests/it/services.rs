@@ -1,0 +1,310 @@
+//! Services of all kinds under one router, with tonic's client, on both engines: metadata, deadlines, panics, large messages and long streams.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt, stream};
+use loopswap::greeter::stock::greeter_server::GreeterServer as TonicGreeterServer;
+use loopswap::greeter::{Hello, HelloReply, HelloRequest};
+use loopswap::{Http2, LocalService, Loop, Methods, Request, Response, Router, Server, Status, Streaming};
+use tonic::Code;
+use tonic::metadata::MetadataValue;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::raw::{Connection, Fields, code, data, hello as named_on_the_wire, rst_stream, status};
+use crate::support::{block_on, client, eventually, hello};
+
+crate::on_every_loop!(
+    a_local_service_stands_next_to_a_tonic_one,
+    metadata_goes_both_ways,
+    what_is_not_there_is_unimplemented,
+    a_deadline_ends_the_handler,
+    panics_cost_their_call_alone,
+    a_long_exchange_is_whole,
+    a_message_may_be_larger_than_a_window,
+    a_client_that_cancels_a_stream_ends_its_handler,
+);
+
+/// Handlers that are running, as the test sees them.
+#[derive(Clone, Default)]
+struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    fn enter(&self) -> Entered {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Entered(self.clone())
+    }
+
+    fn n(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+struct Entered(Running);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+struct PanicInDrop;
+
+impl Drop for PanicInDrop {
+    fn drop(&mut self) {
+        panic!("as the caller wished");
+    }
+}
+
+/// A local service with state that is not `Send`.
+struct Kinds {
+    running: Running,
+    n_calls: Rc<Cell<usize>>,
+}
+
+impl LocalService for Kinds {
+    const NAME: &'static str = "test.Kinds";
+
+    fn register(self, methods: &mut Methods) {
+        let Self { running, n_calls } = self;
+        let on = running.clone();
+        methods.unary("Unary", move |request: Request<HelloRequest>| {
+            n_calls.set(n_calls.get() + 1);
+            let (entered, n) = (on.enter(), n_calls.get());
+            async move {
+                let _entered = entered;
+                unary(request, n).await
+            }
+        });
+        methods.client_streaming("Count", |request: Request<Streaming<HelloRequest>>| async move {
+            let mut requests = request.into_inner();
+            let mut n_bytes = 0;
+            while let Some(request) = requests.message().await? {
+                n_bytes += request.name.len();
+            }
+            Ok(Response::new(reply(n_bytes.to_string())))
+        });
+        methods.server_streaming("Panic", |_: Request<HelloRequest>, mut replies| async move {
+            let numbers = stream::iter(0..5).map(|n| if n < 2 { Ok(reply(n.to_string())) } else { panic!("as the caller wished") });
+            replies.send_all(Response::new(numbers)).await
+        });
+        methods.streaming("Echo", move |request: Request<Streaming<HelloRequest>>, mut replies| {
+            let entered = running.enter();
+            async move {
+                let _entered = entered;
+                let mut requests = request.into_inner();
+                while let Some(request) = requests.message().await? {
+                    replies.send(reply(request.name)).await?;
+                }
+                Ok(())
+            }
+        });
+    }
+}
+
+async fn unary(request: Request<HelloRequest>, n: usize) -> Result<Response<HelloReply>, Status> {
+    let HelloRequest { name, sleep_millisecond } = request.get_ref().clone();
+    let pause = Duration::from_millis(sleep_millisecond.unsigned_abs().into());
+    match name.as_str() {
+        "panic at once" => panic!("as the caller wished"),
+        "panic in drop" => drop(PanicInDrop),
+        "panic when cancelled" => {
+            let _held = PanicInDrop;
+            loopswap::rt::sleep(pause).await;
+        }
+        "time left" => {
+            let left = request.time_left().ok_or_else(|| Status::invalid_argument("no deadline"))?;
+            return Ok(Response::new(reply(left.as_millis().to_string())));
+        }
+        _ => loopswap::rt::sleep(pause).await,
+    }
+    let mut response = Response::new(reply(format!("{name}, {n}")));
+    if let Some(question) = request.metadata().get("question") {
+        response.metadata_mut().insert("answer", question.clone());
+        let bytes = request.metadata().get_bin("question-bin").ok_or_else(|| Status::invalid_argument("no bytes"))?;
+        response.metadata_mut().insert_bin("answer-bin", bytes.clone());
+    }
+    Ok(response)
+}
+
+fn reply(message: String) -> HelloReply {
+    HelloReply { message }
+}
+
+fn named(name: &str, sleep_millisecond: i32) -> HelloRequest {
+    HelloRequest { name: name.into(), sleep_millisecond }
+}
+
+/// What a case has: a client of tonic's, the address for another, and the local service's handlers.
+struct Case {
+    channel: Channel,
+    addr: SocketAddr,
+    running: Running,
+}
+
+/// Serves both services on each engine, runs the case, and sees that nothing is left to drain.
+fn on_each_engine(runtime: &str, case: impl AsyncFn(&Case)) {
+    for engine in Http2::ALL {
+        let seen = Running::default();
+        let service = seen.clone();
+        let builder = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine);
+        let start = move |_: &loopswap::rt::Worker| {
+            let kinds = Kinds { running: service.clone(), n_calls: Rc::default() };
+            Router::new().add(kinds).add_tonic(TonicGreeterServer::new(Hello))
+        };
+        let server = builder.start(Loop::choose(runtime).expect("it is built in"), start).expect("the loop runs here");
+        let addr = server.local_addr().as_tcp().expect("it listens on TCP");
+        block_on(async {
+            let endpoint = Endpoint::from_shared(format!("http://{addr}")).expect("an address makes a URI");
+            let channel = endpoint.connect().await.expect("it listens");
+            case(&Case { channel, addr, running: seen.clone() }).await;
+            // Whatever has happened, the worker serves.
+            assert_eq!(hello(&mut client(addr).await, "Joe", 0).await.unwrap(), "Hello, Joe!");
+        });
+        eventually("no handler runs", || (seen.n() == 0).then_some(()));
+        server.handle().drain();
+        server.wait().unwrap_or_else(|error| panic!("on {engine}: {error}"));
+    }
+}
+
+type Codec = tonic_prost::ProstCodec<HelloRequest, HelloReply>;
+
+async fn grpc(channel: &Channel) -> tonic::client::Grpc<Channel> {
+    let mut grpc = tonic::client::Grpc::new(channel.clone());
+    grpc.ready().await.expect("the connection is there");
+    grpc
+}
+
+async fn call(channel: &Channel, path: &'static str, request: tonic::Request<HelloRequest>) -> Result<tonic::Response<HelloReply>, Status> {
+    grpc(channel).await.unary(request, http::uri::PathAndQuery::from_static(path), Codec::default()).await
+}
+
+const UNARY: &str = "/test.Kinds/Unary";
+
+fn a_local_service_stands_next_to_a_tonic_one(runtime: &str) {
+    on_each_engine(runtime, async |Case { channel, .. }| {
+        for n in 1..=3 {
+            let reply = call(channel, UNARY, tonic::Request::new(named("Joe", n))).await.unwrap();
+            assert_eq!(reply.into_inner().message, format!("Joe, {n}"), "one service a worker, which remembers");
+            let reply = call(channel, "/helloworld.Greeter/SayHello", tonic::Request::new(named("Joe", n))).await.unwrap();
+            assert_eq!(reply.into_inner().message, "Hello, Joe!");
+        }
+    });
+}
+
+fn metadata_goes_both_ways(runtime: &str) {
+    on_each_engine(runtime, async |Case { channel, .. }| {
+        let mut request = tonic::Request::new(named("Joe", 0));
+        request.metadata_mut().insert("question", MetadataValue::from_static("6 x 9"));
+        request.metadata_mut().insert_bin("question-bin", MetadataValue::from_bytes(b"\0\xff,"));
+        let response = call(channel, UNARY, request).await.unwrap();
+        assert_eq!(response.metadata().get("answer").unwrap(), "6 x 9");
+        assert_eq!(response.metadata().get_bin("answer-bin").unwrap().to_bytes().unwrap().as_ref(), b"\0\xff,");
+    });
+}
+
+fn what_is_not_there_is_unimplemented(runtime: &str) {
+    on_each_engine(runtime, async |Case { channel, .. }| {
+        for path in ["/test.Kinds/Binary", "/helloworld.Greeter/SayGoodbye", "/test.None/Unary", "/test.Kinds/Unary/"] {
+            let status = call(channel, path, tonic::Request::new(named("Joe", 0))).await.unwrap_err();
+            assert_eq!(status.code(), Code::Unimplemented, "{path}: {status}");
+        }
+    });
+}
+
+fn a_deadline_ends_the_handler(runtime: &str) {
+    on_each_engine(runtime, async |Case { channel, addr, running }| {
+        // In raw frames: tonic's client ends such a call by itself, with a code of its own.
+        let mut connection = Connection::open(*addr, &[]);
+        for path in [UNARY, "/helloworld.Greeter/SayHello"] {
+            let start = Instant::now();
+            let fields = Fields::hello().set(":path", path).with("grpc-timeout", "50m");
+            let stream = connection.request(&fields, &named_on_the_wire("Joe", 30_000));
+            let response = connection.response(stream);
+            assert_eq!(response.grpc(), Some(status::DEADLINE_EXCEEDED), "{response:?}");
+            assert!((Duration::from_millis(50)..Duration::from_secs(5)).contains(&start.elapsed()), "{:?}", start.elapsed());
+            assert_eq!(running.n(), 0, "the handler was dropped before the client was told");
+        }
+        let mut request = tonic::Request::new(named("time left", 0));
+        request.set_timeout(Duration::from_secs(60));
+        let left: u64 = call(channel, UNARY, request).await.unwrap().into_inner().message.parse().unwrap();
+        assert!((50_000..=60_000).contains(&left), "{left} ms");
+    });
+}
+
+fn panics_cost_their_call_alone(runtime: &str) {
+    on_each_engine(runtime, async |Case { channel, addr, .. }| {
+        let bystander = {
+            let channel = channel.clone();
+            ::tokio::spawn(async move { call(&channel, UNARY, tonic::Request::new(named("bystander", 100))).await })
+        };
+        for name in ["panic at once", "panic in drop"] {
+            let status = call(channel, UNARY, tonic::Request::new(named(name, 0))).await.unwrap_err();
+            assert_eq!((status.code(), status.message()), (Code::Internal, "the handler panicked"), "{name}");
+        }
+        let mut connection = Connection::open(*addr, &[]);
+        let fields = Fields::hello().set(":path", UNARY).with("grpc-timeout", "10m");
+        let stream = connection.request(&fields, &named_on_the_wire("panic when cancelled", 30_000));
+        assert_eq!(connection.response(stream).grpc(), Some(status::DEADLINE_EXCEEDED));
+        let path = http::uri::PathAndQuery::from_static("/test.Kinds/Panic");
+        let replies = grpc(channel).await.server_streaming(tonic::Request::new(named("", 0)), path, Codec::default()).await.unwrap();
+        let mut replies = replies.into_inner();
+        for n in 0..2 {
+            assert_eq!(replies.message().await.unwrap().unwrap().message, n.to_string());
+        }
+        assert_eq!(replies.message().await.unwrap_err().code(), Code::Internal);
+        assert!(bystander.await.unwrap().is_ok());
+    });
+}
+
+/// 20 MB each way, with a reader that starts late.
+fn a_long_exchange_is_whole(runtime: &str) {
+    const N: usize = 200;
+    on_each_engine(runtime, async |Case { channel, .. }| {
+        let name = "x".repeat(100_000);
+        let request = named(&name, 0);
+        let requests = stream::iter((0..N).map(move |_| request.clone()));
+        let path = http::uri::PathAndQuery::from_static("/test.Kinds/Echo");
+        let replies = grpc(channel).await.streaming(tonic::Request::new(requests), path, Codec::default()).await.unwrap();
+        let mut replies = replies.into_inner();
+        // Until it reads both directions stand still, at their windows.
+        ::tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut n = 0;
+        while let Some(reply) = replies.message().await.unwrap() {
+            assert_eq!(reply.message.len(), name.len());
+            n += 1;
+        }
+        assert_eq!(n, N);
+    });
+}
+
+fn a_message_may_be_larger_than_a_window(runtime: &str) {
+    on_each_engine(runtime, async |Case { channel, .. }| {
+        // The window has 1 MiB.
+        let name = "x".repeat(4_000_000);
+        let reply = call(channel, UNARY, tonic::Request::new(named(&name, 0))).await.unwrap().into_inner();
+        assert_eq!(reply.message.len(), name.len() + ", 1".len());
+        let requests = stream::iter([named(&name, 0), named(&name, 0)]);
+        let path = http::uri::PathAndQuery::from_static("/test.Kinds/Count");
+        let reply = grpc(channel).await.client_streaming(tonic::Request::new(requests), path, Codec::default()).await.unwrap();
+        assert_eq!(reply.into_inner().message, (2 * name.len()).to_string());
+        let status = call(channel, UNARY, tonic::Request::new(named(&"x".repeat(4 << 20), 0))).await.unwrap_err();
+        assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    });
+}
+
+fn a_client_that_cancels_a_stream_ends_its_handler(runtime: &str) {
+    on_each_engine(runtime, async |Case { addr, running, .. }| {
+        let mut connection = Connection::open(*addr, &[]);
+        let stream = connection.begin(&Fields::hello().set(":path", "/test.Kinds/Echo"));
+        connection.send([data(stream, named_on_the_wire("first", 0)).open()]);
+        connection.until("the first reply", |connection| (!connection.so_far(stream).body.is_empty()).then_some(()));
+        assert_eq!(running.n(), 1);
+        connection.send([rst_stream(stream, code::CANCEL)]);
+        eventually("the handler is dropped", || (running.n() == 0).then_some(()));
+    });
+}
