@@ -45,7 +45,10 @@ pub(crate) fn inspect() -> Machine {
         kernel: format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy()),
         commit: commit(),
         rustc: first_line(Command::new("rustc").arg("--version")),
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        command: std::iter::once("cargo bench --bench loop_swap --".to_owned())
+            .chain(std::env::args().skip(1).filter(|arg| arg != "--bench"))
+            .collect::<Vec<_>>()
+            .join(" "),
         server_cpu,
         load_cpu,
     }
