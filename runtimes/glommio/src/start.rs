@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::panic::{self, AssertUnwindSafe, resume_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use glommio::{GlommioError, LocalExecutor, LocalExecutorBuilder, Placement};
@@ -90,10 +91,7 @@ impl Start for Glommio {
         Fut::Output: 'static,
     {
         let _ambient = Ambient::enter(self.clone());
-        // glommio would end the process.
-        self.probe()?;
-        let (executor, eventfd) = Eventfd::of(build);
-        let executor = executor?;
+        let (executor, eventfd) = self.build()?;
         let pool = Pool::new(format!("{}-blocking", worker.name));
         let (outcome, thread_end) = executor.run(async move {
             let thread_end = warm_up().await;
@@ -112,8 +110,24 @@ impl Start for Glommio {
     }
 }
 
+/// Held from the probe to the executor, so that no other worker takes what the probe has found free. glommio tries a ring of its own the first time,
+/// and once that has panicked, it panics for good.
+static BUILDING: Mutex<()> = Mutex::new(());
+
+impl Glommio {
+    fn build(&self) -> Result<(LocalExecutor, Eventfd), Unavailable> {
+        let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where this fails, glommio would end the process.
+        self.probe()?;
+        let (built, eventfd) = Eventfd::of(executor);
+        // Another process may have taken it meanwhile: the probe knows the cause better than the panic.
+        let built = built.or_else(|unavailable| self.probe().and(Err(unavailable)))?;
+        Ok((built, eventfd))
+    }
+}
+
 /// An executor that leaves the thread on the CPU where it was put.
-fn build() -> Result<LocalExecutor, Unavailable> {
+fn executor() -> Result<LocalExecutor, Unavailable> {
     let make = || {
         let builder = LocalExecutorBuilder::new(Placement::Unbound).ring_depth(RING_ENTRIES as usize).io_memory(IO_MEMORY_BYTES);
         // It panics when the system refuses a thread.
