@@ -49,6 +49,8 @@ pub use error::{Error, ErrorKind};
 pub use grpc::{MessageLimits, Replies, Request, Response, Streaming};
 pub use http2::Limits;
 pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
+#[doc(hidden)]
+pub use server::Lone;
 pub use server::{Builder, Counters, Handle, Http2, Running, Server};
 pub use service::{LocalService, Methods, Router, TonicService};
 pub use tonic::{Code, Status, metadata};

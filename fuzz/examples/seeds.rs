@@ -128,9 +128,19 @@ fn scripts() -> Vec<(&'static str, Vec<u8>)> {
         s.frame(DATA, END_STREAM, LAST, &message("you", 100)).pass(5).pass(5).pass(5);
     });
     add("parts", &|s| {
-        s.frame(HEADERS, 0, NEXT, &block[..9]).frame(CONTINUATION, 0, LAST, &block[9..20]).frame(CONTINUATION, END_HEADERS, LAST, &block[20..]);
+        s.frame(HEADERS, 0, NEXT, &block[..9]).frame(CONTINUATION, 0, LAST, &block[9..20]).frame(
+            CONTINUATION,
+            END_HEADERS,
+            LAST,
+            &block[20..],
+        );
         let message = message("in parts", 0);
-        s.frame(DATA, PADDED, LAST, &[&[3], &message[..4], &[0; 3]].concat()).frame(DATA, 0, LAST, &message[4..]).frame(DATA, END_STREAM, LAST, &[]);
+        s.frame(DATA, PADDED, LAST, &[&[3], &message[..4], &[0; 3]].concat()).frame(DATA, 0, LAST, &message[4..]).frame(
+            DATA,
+            END_STREAM,
+            LAST,
+            &[],
+        );
         s.deed(21, 0, 20).deed(ANSWER, 0, 5);
     });
     add("trailers", &|s| {
@@ -138,7 +148,12 @@ fn scripts() -> Vec<(&'static str, Vec<u8>)> {
         s.frame(HEADERS, all, LAST, &[0x40, 1, b't', 1, b'v']).deed(ANSWER, 0, 9);
     });
     add("windows", &|s| {
-        s.frame(SETTINGS, 0, 0, &setting(4, 10)).frame(HEADERS, END_HEADERS, NEXT, &block).frame(DATA, END_STREAM, LAST, &message("you", 0));
+        s.frame(SETTINGS, 0, 0, &setting(4, 10)).frame(HEADERS, END_HEADERS, NEXT, &block).frame(
+            DATA,
+            END_STREAM,
+            LAST,
+            &message("you", 0),
+        );
         s.deed(ANSWER, 0, 3000).deed(0, 0, 0).frame(WINDOW_UPDATE, 0, LAST, &[0, 0, 0, 200]).deed(0, 0, 0);
         s.frame(SETTINGS, 0, 0, &setting(4, 70_000)).deed(0, 0, 0).frame(SETTINGS, 0, 0, &setting(4, 0)).pass(16);
         s.frame(WINDOW_UPDATE, 0, 0, &[0, 1, 0, 0]).frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff]);
@@ -157,7 +172,10 @@ fn scripts() -> Vec<(&'static str, Vec<u8>)> {
         s.frame(PING, ACK, 0, b"draining").frame(HEADERS, all, NEXT, &known).deed(ANSWER, 0, 4).deed(ANSWER, 1, 4).pass(13);
     });
     add("goes_away", &|s| {
-        s.frame(HEADERS, END_HEADERS, NEXT, &block).frame(GOAWAY, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 0, b'b', b'y', b'e']).deed(ANSWER, 0, 4).pass(11);
+        s.frame(HEADERS, END_HEADERS, NEXT, &block)
+            .frame(GOAWAY, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 0, b'b', b'y', b'e'])
+            .deed(ANSWER, 0, 4)
+            .pass(11);
     });
     add("pushes", &|s| {
         s.frame(PUSH_PROMISE, END_HEADERS, 1, &[0, 0, 0, 2]);
@@ -218,8 +236,16 @@ fn main() {
         [&[128, first.len() as u8][..], &first, &[known.len() as u8], &known, &[known.len() as u8], &known].concat()
     });
     // What to do, with how much, and the octets that it takes.
-    keep("hpack_roundtrip", "answers", b"\x01\x32\x02\x10application/grpc\0\0\x0a\x010\0\0\x01\x32\x02\x10application/grpc\0\0\x0a\x010\x13\x05hello\0\0");
-    keep("hpack_roundtrip", "sizes", b"\x02\x03abc\x40\x01\x02\x02\x03abc\xc0\x20\x08\xff\x02\x03abc\0\0\xba\x14name and then a value of it\0\0");
+    keep(
+        "hpack_roundtrip",
+        "answers",
+        b"\x01\x32\x02\x10application/grpc\0\0\x0a\x010\0\0\x01\x32\x02\x10application/grpc\0\0\x0a\x010\x13\x05hello\0\0",
+    );
+    keep(
+        "hpack_roundtrip",
+        "sizes",
+        b"\x02\x03abc\x40\x01\x02\x02\x03abc\xc0\x20\x08\xff\x02\x03abc\0\0\xba\x14name and then a value of it\0\0",
+    );
     for (name, script) in scripts() {
         for (limits, suffix) in [(0, ""), (0x33, "_small")] {
             keep("frames", &format!("{name}{suffix}"), &[&[limits], &script[..]].concat());

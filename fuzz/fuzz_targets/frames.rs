@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use loopswap::http2::{Connection, ErrorCode, Event, Field, Fields, Indexing, Limits, StreamKey};
+use loopswap::http2::{Connection, ErrorCode, Event, Field, Fields, Indexing, Limits, StreamKey, Visitor};
 use loopswap_fuzz::memory;
 use loopswap_fuzz::script::{Pending, Script, Step};
 use loopswap_fuzz::wire::Observer;
@@ -46,12 +46,19 @@ fn limits(which: u8) -> Limits {
     limits
 }
 
+/// A stream, as the application knows it.
+struct Known {
+    key: StreamKey,
+    /// Its answer has a head: not to be given twice, and nothing comes before it.
+    has_head: bool,
+}
+
 struct World {
     connection: Connection,
     limits: Limits,
     now: Instant,
     observer: Observer,
-    streams: Vec<StreamKey>,
+    streams: Vec<Known>,
     /// What the application has written since the output was taken, and what it was given.
     n_written: usize,
     n_given: usize,
@@ -70,8 +77,8 @@ impl World {
         let mut input = octets;
         while let Some(event) = self.connection.receive(&mut input) {
             match event {
-                Event::Request { stream, .. } | Event::TooLarge { stream, .. } => self.streams.push(stream),
-                Event::Reset { stream, .. } => self.streams.retain(|known| *known != stream),
+                Event::Request { stream, .. } | Event::TooLarge { stream, .. } => self.streams.push(Known { key: stream, has_head: false }),
+                Event::Reset { stream, .. } => self.streams.retain(|known| known.key != stream),
                 Event::Data { .. } | Event::End { .. } | Event::Room { .. } => {}
             }
         }
@@ -114,39 +121,51 @@ impl World {
             2 => self.connection.shrink(),
             _ => {}
         }
-        let Some(&stream) = self.streams.get(usize::from(which) % self.streams.len().max(1)) else { return };
+        let i = usize::from(which) % self.streams.len().max(1);
+        let Some(Known { key: stream, has_head }) = self.streams.get_mut(i) else { return };
+        let (stream, had_head) = (*stream, *has_head);
         // Headers are not held back by windows: their sum is the application's own.
         self.n_written += 600 + 2 * usize::from(n);
         let connection = &mut self.connection;
-        let mut data = |connection: &mut Connection, end| {
-            if connection.has_room(stream) {
-                self.part_max = self.part_max.max(long.len());
-                connection.send_data(stream, &mut |out| out.extend_from_slice(&long), end);
-            }
-        };
-        let field = |indexing| Field { name: b"x-long", value: &long, indexing };
+        let write = &mut |out: &mut Vec<u8>| out.extend_from_slice(&long);
+        let plain = &|each: Visitor<'_>| each(Field { name: b"x-long", value: &long, indexing: Indexing::Plain });
+        let secret = &|each: Visitor<'_>| each(Field { name: b"x-long", value: &long, indexing: Indexing::Never });
+        let has_room = connection.has_room(stream);
+        if matches!(what, 3..=7 | 11..=17) {
+            self.part_max = self.part_max.max(long.len());
+        }
         let mut over = false;
         match what {
-            3..=7 => {
+            3..=5 if !had_head => {
+                connection.send_reply(stream, &CONTENT_TYPE, write, &OK);
+                over = true;
+            }
+            10 if !had_head => {
+                connection.send_head(stream, 415, Fields::Each(secret), true);
+                over = true;
+            }
+            3..=18 if !had_head => {
                 connection.send_head(stream, 200, Fields::Static(&CONTENT_TYPE), false);
-                data(connection, false);
+                *has_head = true;
+            }
+            3..=7 => {
+                connection.send_data(stream, write, false);
                 connection.send_trailers(stream, Fields::Static(&OK));
                 over = true;
             }
-            8 | 9 => connection.send_head(stream, 200, Fields::Static(&CONTENT_TYPE), false),
-            10 => connection.send_head(stream, 415, Fields::Each(&|each| each(field(Indexing::Never))), true),
-            11..=16 => data(connection, false),
-            17 => data(connection, true),
-            18 => connection.send_trailers(stream, Fields::Each(&|each| each(field(Indexing::Plain)))),
+            8..=16 if has_room => connection.send_data(stream, write, false),
+            17 => connection.send_data(stream, write, true),
+            18 => connection.send_trailers(stream, Fields::Each(plain)),
+            8..=16 => {}
             19 | 20 => connection.reset(stream, ErrorCode::CANCEL),
             21..=24 => connection.release(stream, usize::from(n)),
             _ => connection.release(stream, usize::MAX >> 33),
         }
-        over |= matches!(what, 10 | 17..=20);
+        over |= matches!(what, 17..=20) && (had_head || what > 18);
         if over {
             // An application that has answered may forget the stream; one in two does, and what the other does then must do nothing.
-            if n % 2 == 0 {
-                self.streams.retain(|known| *known != stream);
+            if n.is_multiple_of(2) {
+                self.streams.retain(|known| known.key != stream);
             }
         }
         self.check();
@@ -154,8 +173,8 @@ impl World {
 
     /// Every stream goes, and the windows come back.
     fn end(mut self) {
-        for stream in std::mem::take(&mut self.streams) {
-            self.connection.reset(stream, ErrorCode::CANCEL);
+        for Known { key, .. } in std::mem::take(&mut self.streams) {
+            self.connection.reset(key, ErrorCode::CANCEL);
         }
         self.output();
         if self.connection.closing().is_some() {
@@ -164,7 +183,7 @@ impl World {
             assert_eq!((self.connection.n_streams(), self.connection.poll_timeout().is_some()), (0, false));
             return;
         }
-        assert_eq!(self.connection.poll_event().is_some(), false, "an event that was not asked for");
+        assert!(self.connection.poll_event().is_none(), "an event that was not asked for");
         if self.connection.n_streams() == 0 && self.observer.is_between_frames() {
             let window = i64::from(self.limits.connection_window_bytes.max(65_535));
             assert!(self.observer.granted() > window / 2 - 1, "the client may send {} of {window} bytes", self.observer.granted());
@@ -200,7 +219,7 @@ fuzz_target!(|input: &[u8]| {
                 world.connection.on_timeout();
                 while let Some(event) = world.connection.poll_event() {
                     if let Event::Reset { stream, .. } = event {
-                        world.streams.retain(|known| *known != stream);
+                        world.streams.retain(|known| known.key != stream);
                     }
                 }
                 assert!(world.connection.poll_timeout().is_none_or(|due| due > world.now), "what was due is done");

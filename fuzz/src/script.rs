@@ -129,7 +129,7 @@ impl Writer {
 
     /// A frame, handed over at once.
     pub fn frame(&mut self, kind: u8, flags: u8, stream: u8, payload: &[u8]) -> &mut Self {
-        self.0.extend_from_slice(&[1 << 5 | 16 | kind % 16, flags, stream]);
+        self.0.extend_from_slice(&[1 << 5 | 16 | (kind % 16), flags, stream]);
         match u8::try_from(payload.len()) {
             Ok(length @ 0..=254) => self.0.push(length),
             _ => self.0.extend_from_slice(&[255, (payload.len() >> 8) as u8, payload.len() as u8]),
@@ -183,7 +183,7 @@ impl Ids {
         let id = match octet {
             0 => 0,
             1..NEXT => 2 * n - 1,
-            NEXT..LAST => (self.last + 1 | 1).saturating_add(2 * (n - u32::from(NEXT))),
+            NEXT..LAST => ((self.last + 1) | 1).saturating_add(2 * (n - u32::from(NEXT))),
             LAST..224 => self.last.saturating_sub(2 * (n - u32::from(LAST))),
             255 => 0x7fff_ffff,
             _ => 2 * (n - 223),

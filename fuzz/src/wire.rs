@@ -20,6 +20,8 @@ const WINDOW_INITIAL: i64 = 65_535;
 #[derive(Debug, Default)]
 struct Cutter {
     partial: Vec<u8>,
+    /// A frame's length was more than anybody takes: what follows means nothing.
+    is_lost: bool,
 }
 
 struct Cut {
@@ -34,6 +36,11 @@ impl Cutter {
         let header: [u8; 9] = *self.partial.first_chunk()?;
         let [a, b, c, kind, flags, id @ ..] = header;
         let end = 9 + u32::from_be_bytes([0, a, b, c]) as usize;
+        if end > 9 + 16_384 {
+            self.is_lost = true;
+            self.partial.clear();
+            return None;
+        }
         if self.partial.len() < end {
             return None;
         }
@@ -61,6 +68,7 @@ pub struct Observer {
     window: i64,
     /// What the client may send, less what it has sent.
     granted: i64,
+    n_requests: usize,
     goaway_last: u32,
     /// A header block, and its stream.
     block: Option<(u32, Vec<u8>)>,
@@ -75,6 +83,7 @@ impl Default for Observer {
             answers: HashMap::new(),
             window: WINDOW_INITIAL,
             granted: WINDOW_INITIAL,
+            n_requests: 0,
             goaway_last: u32::MAX,
             block: None,
             decoder: Decoder::new(4096),
@@ -91,6 +100,7 @@ impl Observer {
                 (WINDOW_UPDATE, Ok(increment)) if cut.id == 0 => {
                     self.window += i64::from(u32::from_be_bytes(increment) & 0x7fff_ffff);
                 }
+                (HEADERS, _) => self.n_requests += 1,
                 (DATA, _) => self.granted -= cut.payload.len() as i64,
                 _ => {}
             }
@@ -99,7 +109,12 @@ impl Observer {
 
     /// Whether the client has sent nothing but whole frames.
     pub fn is_between_frames(&self) -> bool {
-        self.to_server.partial.is_empty()
+        self.to_server.partial.is_empty() && !self.to_server.is_lost
+    }
+
+    /// How many HEADERS frames the client has sent.
+    pub fn n_requests(&self) -> usize {
+        self.n_requests
     }
 
     /// What the client may still send on the connection, by what the server has told it.
@@ -115,12 +130,12 @@ impl Observer {
     pub fn to_client(&mut self, octets: &[u8]) {
         self.to_client.partial.extend_from_slice(octets);
         while let Some(cut) = self.to_client.next() {
-            assert!(cut.payload.len() <= 16_384, "4.2: a frame is larger than any client must accept");
             if let Some((id, _)) = &self.block {
                 assert!(cut.kind == CONTINUATION && cut.id == *id, "6.10: a frame within a header block");
             }
             self.frame(cut);
         }
+        assert!(!self.to_client.is_lost, "4.2: a frame is larger than any client must accept");
     }
 
     /// # Panics

@@ -4,12 +4,14 @@
 //! * `worker` accepts on one loop and drains; `accept` judges accept errors; `phase` is how a connection learns of the drain.
 //! * `engine` is the seam to what speaks HTTP/2; `counters` says how often peers reached a limit; `handshake` is what an engine that cannot tell keeps
 //!   the handshake's deadline by.
+//! * `lone` serves a connection that no worker has accepted.
 
 mod accept;
 mod counters;
 mod engine;
 mod handshake;
 mod listen;
+mod lone;
 mod phase;
 mod supervisor;
 mod worker;
@@ -29,6 +31,7 @@ pub use counters::Counters;
 pub use engine::Http2;
 pub(crate) use engine::{Closed, Engine, House};
 pub(crate) use handshake::Handshake;
+pub use lone::Lone;
 pub(crate) use phase::{Phase, PhaseWatch};
 pub use supervisor::{Handle, Running};
 

@@ -1,0 +1,69 @@
+//! Connections without a worker: for benches, fuzzing and tests, which bring a loop of their own and no listener.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use loopswap_rt::Runtime;
+
+use crate::http2::Limits;
+use crate::hyper_engine::HyperEngine;
+use crate::native_engine::NativeEngine;
+use crate::server::engine::{Engine, House, Http2};
+use crate::server::phase::{Phase, Phases};
+use crate::server::{Closed, Counters};
+use crate::service::Router;
+
+/// Serves connections one by one, on the loop of the current thread. No part of the library's face: it changes as its users want it to.
+pub struct Lone {
+    phases: Rc<Phases>,
+    house: Rc<House>,
+}
+
+impl Lone {
+    /// With these limits for each connection.
+    pub fn new(limits: Limits) -> Self {
+        Self { phases: Phases::new(), house: Rc::new(House { limits: Rc::new(limits), counters: Arc::new(Counters::new()) }) }
+    }
+
+    /// Serves a connection until it ends. `Err` says why that was not in order.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection and drops its calls.
+    pub fn serve<R: Runtime>(
+        &self,
+        runtime: R,
+        connection: R::Connection,
+        http2: Http2,
+        router: Router,
+    ) -> impl Future<Output = Result<(), String>> + use<R> {
+        let (house, phases) = (Rc::clone(&self.house), self.phases.watch());
+        async move {
+            let closed = match http2 {
+                Http2::Native => NativeEngine.serve(runtime, connection, router, house, phases).await,
+                Http2::Hyper => HyperEngine.serve(runtime, connection, router, house, phases).await,
+            };
+            match closed {
+                Closed::Orderly => Ok(()),
+                other => Err(other.to_string()),
+            }
+        }
+    }
+
+    /// Asks all peers to go elsewhere.
+    pub fn drain(&self) {
+        self.phases.enter(Phase::Draining);
+    }
+
+    /// How many connections are served.
+    pub fn n_connections(&self) -> usize {
+        self.phases.n_connections()
+    }
+}
+
+impl fmt::Debug for Lone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lone").field("n_connections", &self.n_connections()).finish_non_exhaustive()
+    }
+}
