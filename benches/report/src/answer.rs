@@ -44,7 +44,12 @@ fn the_loop(run: &Run) -> String {
     }
     match parts.is_empty() {
         true => "This run has no load that compares the loops.".into(),
-        false => format!("Under unchanged service code on the {} engine, {}.", engine(run), parts.join("; ")),
+        false => format!(
+            "Under unchanged service code on the {} engine, by medians and ranges of {}, {}.",
+            engine(run),
+            rounds(run.plan.rounds as usize),
+            parts.join("; ")
+        ),
     }
 }
 
@@ -67,7 +72,7 @@ fn the_engine(run: &Run) -> String {
         None => format!("{said}; no loop makes a step beyond noise there."),
         Some(of_loop) => {
             let word = if size(engine) > size(&of_loop) { "more than" } else { "no more than" };
-            format!("{said}: {word} the largest step of a loop there, {} ×.", ratio(of_loop.median))
+            format!("{said}: {word} the largest step beyond noise of a loop there, {} ×.", ratio(of_loop.median))
         }
     }
 }
@@ -93,8 +98,16 @@ fn the_timer(run: &Run) -> String {
     let shares: Vec<_> = shares.map(|(runtime, share)| format!("{runtime} {:.0} %", share * 100.0)).collect();
     let others: Vec<_> = others.collect();
     let others = if others.is_empty() { String::new() } else { format!(", {}", list(&others)) };
-    let shares = if shares.is_empty() { String::new() } else { format!(", and of what its own timer allows the server reaches on {}", list(&shares)) };
-    format!("The timer bounds the sleep: tokio's lets {} tasks sleep {} times a second{others}{shares}", shape.in_flight, figure(sleeps.median))
+    let shares = if shares.is_empty() {
+        String::new()
+    } else {
+        format!(", and of what its own timer allows the server reaches on {}", list(&shares))
+    };
+    format!(
+        "The timer bounds the sleep: tokio's lets {} tasks sleep {} times a second{others}{shares}",
+        shape.in_flight,
+        figure(sleeps.median)
+    )
 }
 
 fn the_files(run: &Run) -> String {
@@ -131,16 +144,16 @@ fn one_loop(run: &Run, base: &Row, runtime: &str, shape: &Shape, metric: Metric)
     let times = format!("{} × its {of_what}, {}", ratio(step.median), range(&step, ratio));
     match Verdict::of_ratio(&step) {
         Verdict::TooFew => format!("{runtime} shows {times} against tokio in {}, too few for a verdict", rounds(step.n_rounds)),
-        Verdict::Undecided => format!("{runtime} and tokio cannot be told apart ({times} in {})", rounds(step.n_rounds)),
-        verdict if verdict == wins => format!("{runtime} beats tokio ({times} in {})", rounds(step.n_rounds)),
-        _ => format!("{runtime} loses to tokio ({times} in {})", rounds(step.n_rounds)),
+        Verdict::Undecided => format!("{runtime} and tokio cannot be told apart ({times})"),
+        verdict if verdict == wins => format!("{runtime} beats tokio ({times})"),
+        _ => format!("{runtime} loses to tokio ({times})"),
     }
 }
 
 fn of_engine(step: &Spread) -> String {
-    let times = format!("{} × ({} in {}", ratio(step.median), range(step, ratio), rounds(step.n_rounds));
+    let times = format!("{} × ({}", ratio(step.median), range(step, ratio));
     match Verdict::of_ratio(step) {
-        Verdict::TooFew => format!("{times}, too few for a verdict)"),
+        Verdict::TooFew => format!("{times} in {}, too few for a verdict)", rounds(step.n_rounds)),
         Verdict::Undecided => format!("{times}: no difference beyond noise)"),
         Verdict::Greater | Verdict::Less => format!("{times})"),
     }
@@ -218,18 +231,26 @@ mod tests {
     fn glommio_wins() {
         let run = Sample::new().cpu("glommio", "native", &[0.5, 0.6, 0.7]).rate(GLOMMIO, "sleep", &[1090.0, 1100.0, 1080.0]).run();
         let said = answer(&run).the_loop;
-        assert!(said.contains("10 ms sleep) tokio-uring and tokio cannot be told apart (1.00 × its requests a second, 1.00 to 1.00 in 3 rounds) and "), "{said}");
-        assert!(said.contains("glommio beats tokio (1.09 × its requests a second, 1.08 to 1.10 in 3 rounds);"), "{said}");
-        assert!(said.ends_with("glommio beats tokio (0.60 × its CPU a call, 0.50 to 0.70 in 3 rounds)."), "{said}");
-        assert!(said.starts_with("Under unchanged service code on the native engine, in the article's shape"), "{said}");
+        assert!(
+            said.contains("10 ms sleep) tokio-uring and tokio cannot be told apart (1.00 × its requests a second, 1.00 to 1.00) and "),
+            "{said}"
+        );
+        assert!(said.contains("glommio beats tokio (1.09 × its requests a second, 1.08 to 1.10);"), "{said}");
+        assert!(said.ends_with("glommio beats tokio (0.60 × its CPU a call, 0.50 to 0.70)."), "{said}");
+        assert!(
+            said.starts_with(
+                "Under unchanged service code on the native engine, by medians and ranges of 3 rounds, in the article's shape"
+            ),
+            "{said}"
+        );
     }
 
     #[test]
     fn glommio_loses() {
         let run = Sample::new().cpu("glommio", "native", &[1.5, 1.6, 1.7]).rate(GLOMMIO, "sleep", &[890.0, 900.0, 880.0]).run();
         let said = answer(&run).the_loop;
-        assert!(said.contains("glommio loses to tokio (0.89 × its requests a second, 0.88 to 0.90 in 3 rounds)"), "{said}");
-        assert!(said.contains("glommio loses to tokio (1.60 × its CPU a call, 1.50 to 1.70 in 3 rounds)"), "{said}");
+        assert!(said.contains("glommio loses to tokio (0.89 × its requests a second, 0.88 to 0.90)"), "{said}");
+        assert!(said.contains("glommio loses to tokio (1.60 × its CPU a call, 1.50 to 1.70)"), "{said}");
         assert!(!said.contains("beats"), "{said}");
     }
 
@@ -238,7 +259,7 @@ mod tests {
     fn glommio_ties_where_the_spread_hides_it() {
         let run = Sample::new().cpu("glommio", "native", &[1.5, 0.9, 1.7]).rate(GLOMMIO, "sleep", &[1200.0, 1300.0, 990.0]).run();
         let said = answer(&run).the_loop;
-        assert!(said.contains("glommio and tokio cannot be told apart (1.50 × its CPU a call, 0.90 to 1.70 in 3 rounds)"), "{said}");
+        assert!(said.contains("glommio and tokio cannot be told apart (1.50 × its CPU a call, 0.90 to 1.70)"), "{said}");
         assert!(said.contains("glommio and tokio cannot be told apart (1.20 × its requests a second"), "{said}");
         assert!(!said.contains("beats") && !said.contains("loses"), "{said}");
     }
@@ -267,7 +288,10 @@ mod tests {
     #[test]
     fn one_round_gives_no_verdict() {
         let said = answer(&Sample::new().of_rounds(1).cpu("glommio", "native", &[0.5]).cpu("tokio", "hyper", &[5.0]).run());
-        assert!(said.the_loop.contains("glommio shows 0.50 × its CPU a call, 0.50 to 0.50 against tokio in one round, too few for a verdict"), "{said:?}");
+        assert!(
+            said.the_loop.contains("glommio shows 0.50 × its CPU a call, 0.50 to 0.50 against tokio in one round, too few for a verdict"),
+            "{said:?}"
+        );
         assert!(said.the_engine.contains("on tokio 0.20 × (0.20 to 0.20 in one round, too few for a verdict)"), "{said:?}");
         assert!(!said.the_engine.contains("more than"), "{said:?}");
     }
@@ -276,11 +300,11 @@ mod tests {
     fn the_engine_beside_the_loop() {
         let base = || Sample::new().cpu("tokio", "hyper", &[8.0, 10.0, 9.0]);
         let said = answer(&base().cpu("glommio", "native", &[1.5, 1.6, 1.7]).run()).the_engine;
-        assert!(said.contains("on tokio 0.11 × (0.10 to 0.12 in 3 rounds)"), "{said}");
-        assert!(said.contains("on tokio-uring 1.00 × (1.00 to 1.00 in 3 rounds: no difference beyond noise)"), "{said}");
-        assert!(said.ends_with(": more than the largest step of a loop there, 1.60 ×."), "{said}");
+        assert!(said.contains("on tokio 0.11 × (0.10 to 0.12)"), "{said}");
+        assert!(said.contains("on tokio-uring 1.00 × (1.00 to 1.00: no difference beyond noise)"), "{said}");
+        assert!(said.ends_with(": more than the largest step beyond noise of a loop there, 1.60 ×."), "{said}");
         let said = answer(&base().cpu("glommio", "native", &[50.0, 60.0, 70.0]).run()).the_engine;
-        assert!(said.contains(": no more than the largest step of a loop there, 60.0 ×."), "{said}");
+        assert!(said.contains(": no more than the largest step beyond noise of a loop there, 60.0 ×."), "{said}");
         let said = answer(&base().run()).the_engine;
         assert!(said.ends_with("; no loop makes a step beyond noise there."), "{said}");
         let said = answer(&Sample::new().run()).the_engine;
@@ -296,10 +320,18 @@ mod tests {
             .rate(GLOMMIO, "sleep", &[990.0, 990.0, 990.0])
             .read_cpu("glommio", &[0.2, 0.25, 0.3]);
         let said = answer(&run.run()).the_wait;
-        assert!(said.contains("tokio's lets 100 tasks sleep 1,000 times a second, tokio-uring's 1.25 × less often and glommio's 1.11 × as often"), "{said}");
+        assert!(
+            said.contains(
+                "tokio's lets 100 tasks sleep 1,000 times a second, tokio-uring's 1.25 × less often and glommio's 1.11 × as often"
+            ),
+            "{said}"
+        );
         assert!(said.contains("reaches on tokio 100 %, tokio-uring 125 % and glommio 89 %"), "{said}");
-        assert!(said.contains("where the handler reads a file (1 connection × 100, 4 KiB read) tokio-uring and tokio cannot be told apart"), "{said}");
-        assert!(said.ends_with("glommio beats tokio (0.25 × its CPU a call, 0.20 to 0.30 in 3 rounds)."), "{said}");
+        assert!(
+            said.contains("where the handler reads a file (1 connection × 100, 4 KiB read) tokio-uring and tokio cannot be told apart"),
+            "{said}"
+        );
+        assert!(said.ends_with("glommio beats tokio (0.25 × its CPU a call, 0.20 to 0.30)."), "{said}");
         let said = answer(&Sample::new().run()).the_wait;
         assert!(said.contains("glommio's as often, within noise"), "{said}");
         assert!(said.ends_with("file I/O decides was not measured in this run."), "{said}");

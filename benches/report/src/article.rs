@@ -28,7 +28,9 @@ const fn row(server: &'static str, http2: &'static str, runtime: &'static str, f
 
 /// What uvloop bought over asyncio under the same server there: requests a second, as a ratio.
 pub(crate) fn loop_ratio(server: &str) -> f64 {
-    let rate = |runtime: &str| ROWS.iter().find(|row| row.server == server && row.runtime == runtime).map_or(f64::NAN, |row| row.requests_per_second);
+    let rate = |runtime: &str| {
+        ROWS.iter().find(|row| row.server == server && row.runtime == runtime).map_or(f64::NAN, |row| row.requests_per_second)
+    };
     rate("uvloop") / rate("asyncio")
 }
 

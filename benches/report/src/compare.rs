@@ -32,7 +32,10 @@ pub fn compare(a: &Run, b: &Run, style: Style) -> Result<String, String> {
     }
     let of = |verdict| changes.iter().filter(|change| change.verdict == verdict).count();
     let (greater, less, undecided, few) = (of(Verdict::Greater), of(Verdict::Less), of(Verdict::Undecided), of(Verdict::TooFew));
-    text += &format!("Of {} figures in common, {greater} are greater and {less} less in B beyond noise; {undecided} are not to be told apart", changes.len());
+    text += &format!(
+        "Of {} figures in common, {greater} are greater and {less} less in B beyond noise; {undecided} are not to be told apart",
+        changes.len()
+    );
     text += &if few > 0 { format!("; of {few} there are too few rounds.\n\n") } else { ".\n\n".to_owned() };
     for (metric, title) in [(Metric::Cpu, "CPU of the server, µs a call"), (Metric::Rate, "Requests a second")] {
         text += &format!("{title}\n\n{}\n\n", table(changes.iter().filter(|change| change.metric == metric), style));
@@ -74,16 +77,25 @@ fn changes(a: &Run, b: &Run) -> Vec<Change> {
     changes
 }
 
-/// What the floors did, which have none of our code above the loop.
+/// What moved of that which runs none of our code above the loop: the floors, and tonic as it comes.
 fn controls(changes: &[Change]) -> String {
-    let floors: Vec<_> = changes.iter().filter(|change| change.role == Role::Floor && change.metric == Metric::Cpu).collect();
-    let Some(moved) = Spread::of(floors.iter().map(|change| change.b.median / change.a.median)) else {
-        return "The runs have no floor in common, so a change of the machine cannot be told from one of the code.".into();
+    let controls = changes.iter().filter(|change| matches!(change.role, Role::Floor | Role::Stock) && change.metric == Metric::Cpu);
+    let controls: Vec<_> = controls.collect();
+    let Some(moved) = Spread::of(controls.iter().map(|change| change.b.median / change.a.median)) else {
+        return "The runs have neither floors nor stock tonic in common, so a change of the machine cannot be told from one of the code."
+            .into();
     };
-    let decided = floors.iter().filter(|change| matches!(change.verdict, Verdict::Greater | Verdict::Less)).count();
-    let said = format!("The floors, which run none of our HTTP/2, take {} × the CPU in B ({} over {} figures)", ratio(moved.median), range(&moved, ratio), floors.len());
+    let decided = controls.iter().filter(|change| matches!(change.verdict, Verdict::Greater | Verdict::Less)).count();
+    let said = format!(
+        "The controls, floors and stock tonic, run none of our HTTP/2. They take {} × the CPU in B ({} over {} figures)",
+        ratio(moved.median),
+        range(&moved, ratio),
+        controls.len()
+    );
     if decided > 0 {
-        format!("{said}; {decided} moved beyond noise: that much is the machine, the kernel or the loop, and rows that moved alike say nothing of the code.")
+        format!(
+            "{said}; {decided} moved beyond noise: that much is the machine, the kernel, the client or the loop, and rows that moved alike say nothing of the code."
+        )
     } else {
         format!("{said}, none beyond noise: what moved beyond noise is the code.")
     }
@@ -122,8 +134,14 @@ mod tests {
         let a = Sample::new().cpu("tokio", "native", &[1.0, 1.1, 1.2]).cpu("glommio", "native", &[1.0, 1.1, 1.2]).run();
         let b = Sample::new().cpu("tokio", "native", &[0.5, 0.6, 0.7]).cpu("glommio", "native", &[0.5, 0.6, 1.0]).run();
         let text = compare(&a, &b, Style::Markdown).unwrap();
-        let line = |server: &str| text.lines().find(|line| line.contains(server) && line.contains("1 connection × 100, no sleep")).unwrap().to_owned();
-        assert!(line("loopswap tokio, native").contains("| 1.10 (1.00 to 1.20) | 0.60 (0.50 to 0.70) |  0.55 | less"), "{}", line("loopswap tokio, native"));
+        let line = |server: &str| {
+            text.lines().find(|line| line.contains(server) && line.contains("1 connection × 100, no sleep")).unwrap().to_owned()
+        };
+        assert!(
+            line("loopswap tokio, native").contains("| 1.10 (1.00 to 1.20) | 0.60 (0.50 to 0.70) |  0.55 | less"),
+            "{}",
+            line("loopswap tokio, native")
+        );
         assert!(!line("loopswap glommio, native").contains("less"), "ranges that touch are no difference");
         assert!(text.contains("0 are greater and 3 less in B beyond noise"), "{text}");
         assert!(text.contains("none beyond noise: what moved beyond noise is the code."), "{text}");
@@ -137,7 +155,7 @@ mod tests {
             measured.cpu_us = Some(2.0);
         }
         let text = compare(&Sample::new().run(), &b, Style::Markdown).unwrap();
-        assert!(text.contains("take 2.00 × the CPU in B (2.00 to 2.00 over 9 figures); 9 moved beyond noise"), "{text}");
+        assert!(text.contains("They take 2.00 × the CPU in B (1.00 to 2.00 over 13 figures); 9 moved beyond noise"), "{text}");
     }
 
     #[test]

@@ -83,7 +83,11 @@ fn how(page: &mut String, run: &Run) {
         escape(&machine.command),
         text::NOTE,
         rounds(run.plan.rounds as usize),
-        if run.shapes.iter().any(|shape| matches!(shape.handler, Handler::Sleep(_))) { " The sleep stands for what a handler waits for, as in the article." } else { "" },
+        if run.shapes.iter().any(|shape| matches!(shape.handler, Handler::Sleep(_))) {
+            " The sleep stands for what a handler waits for, as in the article."
+        } else {
+            ""
+        },
     );
 }
 

@@ -106,6 +106,8 @@ const AXIS: u32 = 30;
 const MARGIN: u32 = 8;
 /// Beyond this a bar of the least is not to be seen beside the greatest: the axis is logarithmic then, and points take the place of bars.
 const BARS_TO: f64 = 40.0;
+/// What a line stands aside of its neighbour, as a factor, so that the ranges of both are seen.
+const ASIDE: f64 = 1.04;
 /// plotters divides sizes by 1.24 on their way into SVG.
 const TEXT: f64 = 13.0 * 1.24;
 const SMALL: f64 = 11.5 * 1.24;
@@ -118,12 +120,15 @@ struct Scale {
     logarithmic: bool,
     from: f64,
     to: f64,
+    /// Where it is marked; empty: where it looks well.
+    ticks: Vec<f64>,
 }
 
 impl Scale {
     /// With some room beyond what it has to hold.
     fn of((min, max): (f64, f64), logarithmic: bool) -> Self {
-        if logarithmic { Self { logarithmic, from: min * 0.8, to: max * 1.25 } } else { Self { logarithmic, from: 0.0, to: max * 1.02 } }
+        let (from, to) = if logarithmic { (min * 0.8, max * 1.25) } else { (0.0, max * 1.02) };
+        Self { logarithmic, from, to, ticks: Vec::new() }
     }
 }
 
@@ -141,10 +146,17 @@ impl Ranged for Scale {
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if !self.ticks.is_empty() {
+            return self.ticks.clone();
+        }
         if !self.logarithmic {
             return RangedCoordf64::from(self.range()).key_points(hint.bold_points().min(6));
         }
-        let steps: &[f64] = if self.to / self.from > 200.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+        let steps: &[f64] = match self.to / self.from {
+            ..4.0 => &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0],
+            ..200.0 => &[1.0, 2.0, 5.0],
+            _ => &[1.0],
+        };
         decades(self.from, self.to, steps)
     }
 
@@ -198,10 +210,8 @@ pub(crate) fn stacks(title: &str, rows: &[Stack]) -> String {
 /// Latencies on a logarithmic axis: a circle, a triangle, a cross, and the line's end.
 pub(crate) fn marks(title: &str, rows: &[Marks]) -> String {
     let scale = Scale::of(extent(rows.iter().flat_map(|row| row.values.iter().copied())), true);
-    let labels: Vec<_> = rows
-        .iter()
-        .map(|row| (row.name.as_str(), row.values.iter().map(|value| figure(*value)).collect::<Vec<_>>().join(" · ")))
-        .collect();
+    let labels: Vec<_> =
+        rows.iter().map(|row| (row.name.as_str(), row.values.iter().map(|value| figure(*value)).collect::<Vec<_>>().join(" · "))).collect();
     of_rows(title, &scale, &labels, |chart, at, row| {
         let Marks { colour, pale, values, .. } = &rows[row];
         let style = colour.stand_in().mix(if *pale { 0.55 } else { 1.0 });
@@ -223,7 +233,10 @@ pub(crate) fn marks(title: &str, rows: &[Marks]) -> String {
 
 /// Lines over a logarithmic count, with the range of the rounds at each point.
 pub(crate) fn lines(title: &str, x_name: &str, lines: &[Line]) -> String {
-    let x = Scale::of(extent(lines.iter().flat_map(|line| line.points.iter().map(|(x, _)| *x))), true);
+    let mut ticks: Vec<_> = lines.iter().flat_map(|line| line.points.iter().map(|(x, _)| *x)).collect();
+    ticks.sort_by(f64::total_cmp);
+    ticks.dedup();
+    let x = Scale { ticks: ticks.clone(), ..Scale::of(extent(ticks.into_iter()), true) };
     let extent = extent(lines.iter().flat_map(|line| line.points.iter().flat_map(|(_, value)| [value.min, value.max])));
     let y = Scale::of(extent, extent.1 / extent.0 > BARS_TO);
     finish(title, |svg| {
@@ -242,15 +255,17 @@ pub(crate) fn lines(title: &str, x_name: &str, lines: &[Line]) -> String {
             .x_desc(x_name)
             .draw();
         mesh.unwrap_or_else(never);
-        for Line { colour, dashed, points } in lines {
+        for (i, Line { colour, dashed, points }) in lines.iter().enumerate() {
+            let aside = ASIDE.powf(i as f64 - (lines.len() - 1) as f64 / 2.0);
             let style = colour.stand_in().mix(if *dashed { 0.7 } else { 1.0 });
-            let middle = points.iter().map(|(at, value)| (*at, value.median));
+            let middle = points.iter().map(|(at, value)| (*at * aside, value.median));
             if *dashed {
                 chart.draw_series(DashedLineSeries::new(middle, 5, 4, style.stroke_width(2))).unwrap_or_else(never);
             } else {
                 chart.draw_series(LineSeries::new(middle, style.stroke_width(2))).unwrap_or_else(never);
             }
-            let spreads = points.iter().map(|(at, value)| ErrorBar::new_vertical(*at, value.min, value.median, value.max, style.filled(), 8));
+            let spreads =
+                points.iter().map(|(at, value)| ErrorBar::new_vertical(*at * aside, value.min, value.median, value.max, style.filled(), 8));
             chart.draw_series(spreads).unwrap_or_else(never);
         }
         root.present().unwrap_or_else(never);
@@ -268,6 +283,9 @@ fn spread(chart: &mut Chart<'_, '_>, as_point: bool, at: f64, row: &Bar) {
         return;
     }
     draw(chart, Rectangle::new([(0.0, at + 0.08), (median, at + 0.42)], style.filled()));
+    if value.n_rounds == 1 {
+        return;
+    }
     let ink = Colour::Ink.stand_in();
     draw(chart, PathElement::new([(min, y), (max, y)], ink.stroke_width(1)));
     for end in [min, max] {
@@ -372,7 +390,12 @@ mod tests {
     #[test]
     fn a_picture_has_its_names_figures_title_and_no_colour_of_its_own() {
         let svg = bars("CPU <a call>", &[bar("a & b", &[1.0, 2.0, 3.0]), bar("c", &[5.0])]);
-        assert!(svg.starts_with("<svg viewBox=\"0 0 440 110\" role=\"img\" aria-label=\"CPU &lt;a call&gt;\"><title>CPU &lt;a call&gt;</title>"), "{svg}");
+        assert!(
+            svg.starts_with(
+                "<svg viewBox=\"0 0 440 110\" role=\"img\" aria-label=\"CPU &lt;a call&gt;\"><title>CPU &lt;a call&gt;</title>"
+            ),
+            "{svg}"
+        );
         for text in ["a &amp; b\n", "2.00 (1.00 to 3.00)\n", ">\nc\n", ">\n5.00\n", "var(--glommio)"] {
             assert!(svg.contains(text), "no {text} in {svg}");
         }
@@ -396,7 +419,11 @@ mod tests {
         let row = |values: &[f64]| Marks { name: "m".into(), colour: Colour::Tokio, pale: true, values: values.to_vec() };
         let svg = marks("t", &[row(&[1.0, 2.0, 3.0, 90.0]), row(&[1.0, 2.0, 3.0]), row(&[1.0])]);
         assert!(svg.contains("1.00 · 2.00 · 3.00 · 90.0") && svg.contains("<polygon"), "{svg}");
-        let line = |dashed| Line { colour: Colour::Tokio, dashed, points: vec![(1.0, Spread::of([1.0, 2.0]).unwrap()), (100.0, Spread::of([90.0]).unwrap())] };
+        let line = |dashed| Line {
+            colour: Colour::Tokio,
+            dashed,
+            points: vec![(1.0, Spread::of([1.0, 2.0]).unwrap()), (100.0, Spread::of([90.0]).unwrap())],
+        };
         let svg = lines("t", "connections", &[line(true), line(false)]);
         assert!(svg.contains("connections") && svg.contains("<polyline"), "{svg}");
     }

@@ -43,10 +43,15 @@ fn block(run: &Run, kept: &str) -> String {
     }
     let awake: Vec<_> = run.shapes.iter().filter(|shape| shape.handler == Handler::Nothing).collect();
     if !awake.is_empty() {
-        let _ = write!(text, "\nCPU of the server, µs a call, where the handler does nothing, by connections × calls in flight on each:\n\n{}", cpu_table(run, &awake));
+        let _ = write!(
+            text,
+            "\nCPU of the server, µs a call, where the handler does nothing, by connections × calls in flight on each:\n\n{}",
+            cpu_table(run, &awake)
+        );
     }
     if let Some(shape) = run.article_shape() {
-        let _ = write!(text, "\nThe article's shape: {}, {} calls.\n\n{}", shape.title, figure(shape.calls.into()), sleep_table(run, shape));
+        let _ =
+            write!(text, "\nThe article's shape: {}, {} calls.\n\n{}", shape.title, figure(shape.calls.into()), sleep_table(run, shape));
     }
     let rates = article::ROWS.iter().filter(|row| row.server == "grpc.aio");
     let rates: Vec<_> = rates.map(|row| format!("{} {:.2}", row.runtime, row.requests_per_second)).collect();
@@ -77,7 +82,9 @@ fn cpu_table(run: &Run, shapes: &[&Shape]) -> String {
 }
 
 fn sleep_table(run: &Run, shape: &Shape) -> String {
-    let mut text = String::from("| server, one worker | HTTP/2 by | requests/s | of its timer | CPU µs a call | requests/s ÷ tokio |\n| --- | --- | ---: | ---: | ---: | ---: |\n");
+    let mut text = String::from(
+        "| server, one worker | HTTP/2 by | requests/s | of its timer | CPU µs a call | requests/s ÷ tokio |\n| --- | --- | ---: | ---: | ---: | ---: |\n",
+    );
     for row in run.rows.iter().filter(|row| !matches!(row.role, Role::Ceiling | Role::Floor)) {
         let Some(rate) = run.spread(&row.id, &shape.id, Metric::Rate) else { continue };
         let cpu = run.spread(&row.id, &shape.id, Metric::Cpu).map_or(String::new(), |cpu| figure(cpu.median));

@@ -228,7 +228,10 @@ impl Run {
             Value::Number(version) if version.as_u64() == Some(VERSION.into()) => {}
             Value::Number(version) => return Err(format!("a run of version {version}; this program reads version {VERSION}")),
             _ if value["schema"].is_number() => {
-                return Err(format!("a run of layout {}, from before version {VERSION}, the only one that this program reads", value["schema"]));
+                return Err(format!(
+                    "a run of layout {}, from before version {VERSION}, the only one that this program reads",
+                    value["schema"]
+                ));
             }
             _ => return Err(format!("this is no run of loop_swap: it has no version ({VERSION} is the one that this program reads)")),
         }
@@ -273,7 +276,8 @@ impl Run {
                 return Err(format!("{name} is there twice"));
             }
             let Outcome::Measured(measured) = outcome else { continue };
-            let Measured { total_s, requests_per_second, fastest_ms, average_ms, slowest_ms, p50_ms, p90_ms, p99_ms, cpu_us, .. } = measured;
+            let Measured { total_s, requests_per_second, fastest_ms, average_ms, slowest_ms, p50_ms, p90_ms, p99_ms, cpu_us, .. } =
+                measured;
             let always = [total_s, requests_per_second, fastest_ms, average_ms, slowest_ms];
             let figures = always.into_iter().chain([p50_ms, p90_ms, p99_ms, cpu_us].into_iter().flatten());
             if figures.into_iter().any(|figure| !figure.is_finite() || *figure < 0.0) || *requests_per_second == 0.0 {

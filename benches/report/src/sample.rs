@@ -84,7 +84,9 @@ impl Sample {
     /// CPU a call of ours, in µs, in each round, where nothing is slept or read.
     pub(crate) fn cpu(self, runtime: &str, http2: &str, rounds: &[f64]) -> Self {
         let row = format!("loopswap-{runtime}-{http2}");
-        ["1x100", "10x10", "100x1"].into_iter().fold(self, |sample, shape| sample.set(&row, shape, rounds, |measured, cpu| measured.cpu_us = Some(cpu)))
+        ["1x100", "10x10", "100x1"]
+            .into_iter()
+            .fold(self, |sample, shape| sample.set(&row, shape, rounds, |measured, cpu| measured.cpu_us = Some(cpu)))
     }
 
     /// CPU a call of ours with file reads.

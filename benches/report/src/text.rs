@@ -201,7 +201,19 @@ fn of_article(style: Style) -> Table {
 
 fn figures_of(measured: Option<&Measured>) -> Vec<String> {
     let Some(measured) = measured else { return vec![String::new(); 11] };
-    let Measured { total_s, requests_per_second, fastest_ms, average_ms, slowest_ms, p50_ms, p90_ms, p99_ms, cpu_us, user_ticks, system_ticks } = measured;
+    let Measured {
+        total_s,
+        requests_per_second,
+        fastest_ms,
+        average_ms,
+        slowest_ms,
+        p50_ms,
+        p90_ms,
+        p99_ms,
+        cpu_us,
+        user_ticks,
+        system_ticks,
+    } = measured;
     let always = [total_s, requests_per_second, fastest_ms, average_ms, slowest_ms].map(f64::to_string);
     let some = |value: &Option<f64>| value.map_or(String::new(), |value| value.to_string());
     let ticks = |value: &Option<u64>| value.map_or(String::new(), |value| value.to_string());
@@ -265,7 +277,10 @@ mod tests {
         let text = csv(&run);
         assert_eq!(text.lines().count(), 1 + run.cells.len());
         assert!(text.lines().all(|line| line.split(',').count() == 20));
-        assert!(text.contains("\n2,loopswap tokio,native,tokio,1 connection × 100; no sleep,1,100,10000,1,1000,1,2,9,2,3,5,1,,,\n"), "{text}");
+        assert!(
+            text.contains("\n2,loopswap tokio,native,tokio,1 connection × 100; no sleep,1,100,10000,1,1000,1,2,9,2,3,5,1,,,\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -10,8 +10,7 @@ pub(crate) const STEP_MIN: f64 = 0.03;
 /// The rule within a run, for people.
 pub(crate) const RULE: &str = "A difference is called one where the ratio lies on the same side of 1 in every round, over at least 3 rounds, and its median is 3 % or more from 1.";
 /// The rule between two runs.
-pub(crate) const RULE_BETWEEN: &str =
-    "A difference is called one where the ranges of the rounds do not overlap, with at least 3 rounds in both runs, and the medians are 3 % or more apart.";
+pub(crate) const RULE_BETWEEN: &str = "A difference is called one where the ranges of the rounds do not overlap, with at least 3 rounds in both runs, and the medians are 3 % or more apart.";
 
 /// What may be said of a figure beside another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,9 +14,11 @@ pub(super) fn all(page: &mut String, run: &Run) {
     for shape in headlines(run) {
         of_shape(page, run, shape);
     }
+    *page += "<h3>Where it goes, and where it came from</h3>\n<div class=\"pictures large\">\n";
     split(page, run);
-    scaling(page, run);
     beside_the_article(page, run);
+    *page += "</div>\n";
+    scaling(page, run);
     *page += "</section>\n";
 }
 
@@ -38,19 +40,26 @@ fn legend(page: &mut String, run: &Run) {
             let _ = write!(page, "{} ", swatch(colour, &row.runtime));
         }
     }
-    let _ = writeln!(page, "{} Full colour: our native engine. Pale: hyper, or no server at all.</p>", swatch(Colour::Other, "somebody else's server"));
+    let _ = writeln!(
+        page,
+        "{} Full colour: our native engine. Pale: hyper, or no server at all.</p>",
+        swatch(Colour::Other, "somebody else's server")
+    );
 }
 
 fn of_shape(page: &mut String, run: &Run, shape: &Shape) {
     let title = escape(&shape.title);
     let _ = write!(page, "<h3>{title}</h3>\n<div class=\"pictures\">\n");
-    for (metric, name, better) in [(Metric::Rate, "Requests a second", "more is better"), (Metric::Cpu, "CPU of the server, µs a call", "less is better")] {
+    for (metric, name, better) in
+        [(Metric::Rate, "Requests a second", "more is better"), (Metric::Cpu, "CPU of the server, µs a call", "less is better")]
+    {
         let rows = servers(run, shape, metric);
         if rows.is_empty() {
             continue;
         }
         let points = if picture::is_logarithmic(&rows) { " Logarithmic axis." } else { "" };
-        let range = if rows.iter().any(|row| row.value.n_rounds > 1) { " Medians; the whiskers are the least and the greatest round." } else { "" };
+        let range =
+            if rows.iter().any(|row| row.value.n_rounds > 1) { " Medians; the whiskers are the least and the greatest round." } else { "" };
         let id = if metric == Metric::Rate { "rate" } else { "cpu" };
         let svg = picture::bars(&format!("{name}, {}", shape.title), &rows);
         figure_of(page, &format!("{id}-{}", shape.id), name, &svg, &format!("{}.{range}{points}", sentence(better)));
@@ -76,7 +85,13 @@ fn latencies(page: &mut String, run: &Run, shape: &Shape) {
     };
     if !rows.is_empty() {
         let svg = picture::marks(&format!("Latency, {}", shape.title), &rows);
-        figure_of(page, &format!("latency-{}", shape.id), "Latency, ms", &svg, &format!("{marks} Logarithmic axis; medians over the rounds."));
+        figure_of(
+            page,
+            &format!("latency-{}", shape.id),
+            "Latency, ms",
+            &svg,
+            &format!("{marks} Logarithmic axis; medians over the rounds."),
+        );
     }
 }
 
@@ -97,26 +112,43 @@ fn split(page: &mut String, run: &Run) {
         Some(Stack { name: name(row), parts: vec![(Colour::Sockets, floor), (Colour::Engine, cpu - floor)] })
     });
     let (rows, legend, how) = if ticked.is_empty() {
-        let legend = format!("{} {}", swatch(Colour::Sockets, "kernel and loop: its floor"), swatch(Colour::Engine, "HTTP/2, gRPC, service: what is above"));
-        (by_floor.collect(), legend, "The floor is a row of its own on the same loop. Kernel and user mode were not told apart in this run.")
+        let legend = format!(
+            "{} {}",
+            swatch(Colour::Sockets, "kernel and loop: its floor"),
+            swatch(Colour::Engine, "HTTP/2, gRPC, service: what is above")
+        );
+        (
+            by_floor.collect(),
+            legend,
+            "The floor is a row of its own on the same loop. Kernel and user mode were not told apart in this run.",
+        )
     } else {
         let legend = [(Colour::Kernel, "kernel"), (Colour::Sockets, "loop, in user mode"), (Colour::Engine, "HTTP/2, gRPC, service")];
         let legend = legend.map(|(colour, name)| swatch(colour, name)).join(" ");
-        (ticked, legend, "The kernel's share by its clock's ticks over all rounds; the loop's is the user time of its floor; the rest is what is above.")
+        (
+            ticked,
+            legend,
+            "The kernel's share by its clock's ticks over all rounds; the loop's is the user time of its floor; the rest is what is above.",
+        )
     };
     if rows.is_empty() {
         return;
     }
     let svg = picture::stacks(&format!("Where a call's CPU goes, {}", shape.title), &rows);
-    let _ = write!(page, "<h3>Where a call's CPU goes</h3>\n<div class=\"pictures\">\n");
-    figure_of(page, "split", &format!("µs a call, {}", shape.title), &svg, &format!("<span class=\"legend\">{legend}</span> {how}"));
-    *page += "</div>\n";
+    let title = format!("Where a call's CPU goes: µs a call, {}", escape(&shape.title));
+    figure_of(page, "split", &title, &svg, &format!("<span class=\"legend\">{legend}</span><br>{how}"));
 }
 
 /// One group of shapes that differ in their connections alone, the one with the most of them; a picture for each engine.
 fn scaling(page: &mut String, run: &Run) {
-    let alike = |one: &Shape, other: &Shape| one.handler == Handler::Nothing && other.handler == Handler::Nothing && one.in_flight == other.in_flight;
-    let Some(model) = run.shapes.iter().filter(|shape| shape.handler == Handler::Nothing).max_by_key(|shape| run.shapes.iter().filter(|other| alike(shape, other)).count())
+    let alike = |one: &Shape, other: &Shape| {
+        one.handler == Handler::Nothing && other.handler == Handler::Nothing && one.in_flight == other.in_flight
+    };
+    let Some(model) = run
+        .shapes
+        .iter()
+        .filter(|shape| shape.handler == Handler::Nothing)
+        .max_by_key(|shape| run.shapes.iter().filter(|other| alike(shape, other)).count())
     else {
         return;
     };
@@ -131,11 +163,16 @@ fn scaling(page: &mut String, run: &Run) {
             engines.push(&row.http2);
         }
     }
-    let _ = write!(page, "<h3>With more connections</h3>\n<p>{} calls in flight, spread over the connections.</p>\n<div class=\"pictures\">\n", model.in_flight);
+    let _ = write!(
+        page,
+        "<h3>With more connections</h3>\n<p>{} calls in flight, spread over the connections. Medians; the whiskers are the least and the greatest round.</p>\n<div class=\"pictures large\">\n",
+        model.in_flight
+    );
     for (metric, what, id) in [(Metric::Cpu, "CPU of the server, µs a call", "cpu"), (Metric::Rate, "Requests a second", "rate")] {
         for engine in &engines {
             let line = |row: &Row| {
-                let points = shapes.iter().filter_map(|shape| Some((f64::from(shape.connections), run.spread(&row.id, &shape.id, metric)?)));
+                let points =
+                    shapes.iter().filter_map(|shape| Some((f64::from(shape.connections), run.spread(&row.id, &shape.id, metric)?)));
                 Line { colour: colour(row), dashed: row.role != Role::Loopswap, points: points.collect() }
             };
             let shown = |row: &&Row| match row.role {
@@ -146,8 +183,18 @@ fn scaling(page: &mut String, run: &Run) {
             let lines: Vec<_> = run.rows.iter().filter(shown).map(line).filter(|line| line.points.len() > 1).collect();
             if !lines.is_empty() {
                 let svg = picture::lines(&format!("{what} by connections, {engine}"), "connections", &lines);
-                let dashed = if metric == Metric::Cpu { "Dashed: the floors, and stock tonic in grey beside hyper." } else { "Dashed grey: stock tonic, beside hyper." };
-                figure_of(page, &format!("scaling-{id}-{}", crate::run::slug(engine)), &format!("{what}, {}", escape(engine)), &svg, dashed);
+                let dashed = if metric == Metric::Cpu {
+                    "Dashed: the floors, and stock tonic in grey beside hyper."
+                } else {
+                    "Dashed grey: stock tonic, beside hyper."
+                };
+                figure_of(
+                    page,
+                    &format!("scaling-{id}-{}", crate::run::slug(engine)),
+                    &format!("{what}, {}", escape(engine)),
+                    &svg,
+                    dashed,
+                );
             }
         }
     }
@@ -172,24 +219,29 @@ fn beside_the_article(page: &mut String, run: &Run) {
     let ours: Vec<_> = run.rows.iter().filter(|row| row.role == Role::Loopswap).filter_map(step).collect();
     let ours = if ours.is_empty() { String::new() } else { format!(" Over tokio here, on the same engine: {}.", escape(&ours.join(", "))) };
     let bound = if let Handler::Sleep(ms @ 1..) = shape.handler {
-        format!(" With {ms} ms of sleep and {} calls in flight no server can exceed {} a second.", shape.in_flight, figure(f64::from(shape.in_flight) * 1e3 / f64::from(ms)))
+        format!(
+            " With {ms} ms of sleep and {} calls in flight no server can exceed {} a second.",
+            shape.in_flight,
+            figure(f64::from(shape.in_flight) * 1e3 / f64::from(ms))
+        )
     } else {
         String::new()
     };
-    *page += "<h3>Beside the article</h3>\n<div class=\"pictures\">\n";
     let note = format!(
         "Pale: the article's figures on its own machine, so that the steps within each compare, not the heights. uvloop over asyncio there: grpc.aio {}, grpclib {}.{ours}{bound}",
         percent(article::loop_ratio("grpc.aio")),
         percent(article::loop_ratio("grpclib")),
     );
-    figure_of(page, "article", &format!("Requests a second, {}", escape(&shape.title)), &svg, &note);
-    *page += "</div>\n";
+    figure_of(page, "article", &format!("Beside the article: requests a second, {}", escape(&shape.title)), &svg, &note);
 }
 
 /// The rows that have this figure, without the timers.
 fn servers(run: &Run, shape: &Shape, metric: Metric) -> Vec<Bar> {
     let rows = run.rows.iter().filter(|row| row.role != Role::Ceiling);
-    rows.filter_map(|row| Some(Bar { name: name(row), colour: colour(row), pale: pale(row), value: run.spread(&row.id, &shape.id, metric)? })).collect()
+    rows.filter_map(|row| {
+        Some(Bar { name: name(row), colour: colour(row), pale: pale(row), value: run.spread(&row.id, &shape.id, metric)? })
+    })
+    .collect()
 }
 
 fn name(row: &Row) -> String {
@@ -216,7 +268,8 @@ fn pale(row: &Row) -> bool {
 
 /// `title` and `note` are HTML.
 fn figure_of(page: &mut String, id: &str, title: &str, svg: &str, note: &str) {
-    let _ = write!(page, "<figure id=\"{}\">\n<figcaption>{title}</figcaption>\n{svg}<p class=\"note\">{note}</p>\n</figure>\n", escape(id));
+    let _ =
+        write!(page, "<figure id=\"{}\">\n<figcaption>{title}</figcaption>\n{svg}<p class=\"note\">{note}</p>\n</figure>\n", escape(id));
 }
 
 fn swatch(colour: Colour, name: &str) -> String {
@@ -229,7 +282,7 @@ fn sentence(text: &str) -> String {
 }
 
 fn percent(ratio: f64) -> String {
-    format!("{:+.0} %", (ratio - 1.0) * 100.0)
+    format!("{:+.0}\u{a0}%", (ratio - 1.0) * 100.0)
 }
 
 #[cfg(test)]
@@ -247,11 +300,23 @@ mod tests {
     #[test]
     fn each_headline_has_its_pictures() {
         let page = drawn(&Sample::new().with_reads().run());
-        for id in ["rate-sleep", "cpu-sleep", "latency-sleep", "rate-1x100", "cpu-1x100", "rate-read", "cpu-read", "split", "scaling-cpu-native", "scaling-rate-hyper", "article"] {
+        for id in [
+            "rate-sleep",
+            "cpu-sleep",
+            "latency-sleep",
+            "rate-1x100",
+            "cpu-1x100",
+            "rate-read",
+            "cpu-read",
+            "split",
+            "scaling-cpu-native",
+            "scaling-rate-hyper",
+            "article",
+        ] {
             assert!(page.contains(&format!("<figure id=\"{id}\">")), "{id}");
         }
         assert!(page.contains("Circle p50"));
-        assert!(page.contains("grpc.aio +48 %, grpclib +17 %"));
+        assert!(page.contains("grpc.aio +48\u{a0}%, grpclib +17\u{a0}%"));
         assert!(page.contains("no server can exceed 10,000 a second"));
     }
 

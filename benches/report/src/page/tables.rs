@@ -38,7 +38,10 @@ pub(super) fn all(page: &mut String, run: &Run) {
 }
 
 fn of_shape(page: &mut String, run: &Run, shape: &Shape) {
-    let latencies: Vec<_> = LATENCIES.iter().filter(|(metric, ..)| run.rows.iter().any(|row| run.spread(&row.id, &shape.id, *metric).is_some())).collect();
+    let latencies: Vec<_> = LATENCIES
+        .iter()
+        .filter(|(metric, ..)| run.rows.iter().any(|row| row.role != Role::Ceiling && run.spread(&row.id, &shape.id, *metric).is_some()))
+        .collect();
     let ceiling = text::has_ceiling(run, shape);
     let title = format!("{}: {} calls", escape(&shape.title), figure(shape.calls.into()));
     open(page, &title);
@@ -123,7 +126,10 @@ fn of_article(page: &mut String) {
 
 /// `title` is HTML.
 fn open(page: &mut String, title: &str) {
-    let _ = write!(page, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{title}\">\n<table>\n<caption>{title}</caption>\n<thead>\n");
+    let _ = write!(
+        page,
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{title}\">\n<table>\n<caption>{title}</caption>\n<thead>\n"
+    );
 }
 
 fn close(page: &mut String) {
