@@ -223,7 +223,7 @@ impl Connection {
 
     fn data_sent(&mut self) {
         self.pings.forgive();
-        self.budgets.window_updates.earn(self.limits.window_updates, 10);
+        self.budgets.window_updates.earn(10);
     }
 
     /// HEADERS, and CONTINUATION where a frame is too small.
