@@ -159,23 +159,30 @@ impl Decoder {
                     return None;
                 }
             } else {
-                // 6.2: a literal, whose name is an entry's.
+                // 6.2: a literal.
                 sketch.enters = first & 0x40 != 0;
                 let n_bits = match (first & 0x40, first & 0x20) {
                     (0, 0) => 4,
                     (0, _) => return None,
                     _ => 6,
                 };
-                let place = integer::decode(&mut input, n_bits).ok()?.checked_sub(STATIC.len() + 1)?;
-                let (name, kind) = table.name(place)?;
-                if kind != Kind::Varying || sketch.value.is_some() {
+                match integer::decode(&mut input, n_bits).ok()? {
+                    0 => string_into(&mut input, table.strings_mut()).ok()?,
+                    index => {
+                        let (name, kind) = table.name(index.checked_sub(STATIC.len() + 1)?)?;
+                        if kind != Kind::Varying {
+                            return None;
+                        }
+                        table.copy_to_strings(name);
+                    }
+                }
+                if table.strings() != VARYING || sketch.value.is_some() {
                     return None;
                 }
-                table.copy_to_strings(name);
                 let start = table.text().len();
                 string_into(&mut input, table.strings_mut()).ok()?;
                 let value = start..table.text().len();
-                if kind.of_next(VARYING, &table.text()[value.clone()]) != Kind::Varying {
+                if Kind::Varying.of_next(VARYING, &table.text()[value.clone()]) != Kind::Varying {
                     return None;
                 }
                 sketch.value = Some(value);
