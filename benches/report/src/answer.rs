@@ -47,7 +47,7 @@ fn the_loop(run: &Run) -> String {
         false => format!(
             "Under unchanged service code on the {} engine, by medians and ranges of {}, {}.",
             engine(run),
-            rounds(run.plan.rounds as usize),
+            rounds(run.n_rounds()),
             parts.join("; ")
         ),
     }

@@ -57,7 +57,7 @@ pub fn tables(run: &Run, style: Style) -> String {
     for line in missing(run) {
         text += &format!("{line}\n\n");
     }
-    text + &format!("Medians over {}. {NOTE} {RULE}\n", rounds(run.plan.rounds as usize))
+    text + &format!("Medians over {}. {NOTE} {RULE}\n", rounds(run.n_rounds()))
 }
 
 /// The same with where it was measured, and how, for a file.
