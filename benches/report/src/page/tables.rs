@@ -48,7 +48,7 @@ fn of_shape(page: &mut String, run: &Run, shape: &Shape) {
     let ceiling = text::has_ceiling(run, shape);
     let title = format!("{}: {} calls", escape(&shape.title), figure(shape.calls.into()));
     open(page, &title);
-    *page += "<tr><th scope=\"col\">server</th><th scope=\"col\">HTTP/2 by</th><th scope=\"col\">requests/s</th><th scope=\"col\">range</th><th scope=\"col\">CPU µs a call</th><th scope=\"col\">range</th>";
+    *page += "<tr><th scope=\"col\">server</th><th scope=\"col\">HTTP/2 by</th><th scope=\"col\">loop</th><th scope=\"col\">requests/s</th><th scope=\"col\">range</th><th scope=\"col\">CPU µs a call</th><th scope=\"col\">range</th>";
     for (_, name, _) in &latencies {
         let _ = write!(page, "<th scope=\"col\">{name}</th>");
     }
@@ -68,7 +68,13 @@ fn of_shape(page: &mut String, run: &Run, shape: &Shape) {
         } else {
             continue;
         };
-        let _ = write!(page, "<tr><th scope=\"row\">{}</th><td class=\"word\">{}</td>", escape(&row.name), escape(&row.http2));
+        let _ = write!(
+            page,
+            "<tr><th scope=\"row\">{}</th><td class=\"word\">{}</td><td class=\"word\">{}</td>",
+            escape(&row.name),
+            escape(&row.http2),
+            escape(&row.runtime)
+        );
         match state {
             Some(word) => {
                 let _ = write!(page, "<td class=\"word\" colspan=\"{n_columns}\">{word}</td>");
