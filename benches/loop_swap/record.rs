@@ -18,13 +18,20 @@ pub(crate) fn new(machine: Machine, plan: &Plan, rows: &[Row], n_cells: usize) -
         rows: rows.iter().map(row).collect(),
         shapes: SHAPES.iter().map(|of| shape(plan, of)).collect(),
         cells: Vec::with_capacity(n_cells),
+        extras: Vec::new(),
     }
 }
 
 /// Adds what came of a cell.
 pub(crate) fn add(run: &mut Run, cell: &Cell, result: Result<Measured, String>) {
     let outcome = result.map_or_else(Outcome::Failed, Outcome::Measured);
-    run.cells.push(loopswap_report::Cell { round: cell.round, row: row_id(&cell.row), shape: shape_id(&cell.shape), outcome });
+    run.cells.push(loopswap_report::Cell {
+        round: cell.round,
+        row: row_id(&cell.row),
+        shape: shape_id(&cell.shape),
+        calls: cell.calls,
+        outcome,
+    });
 }
 
 fn row(row: &Row) -> loopswap_report::Row {

@@ -1,5 +1,7 @@
 //! From cells to figures: medians and spreads over the rounds, ratios within each round.
 
+use std::collections::HashSet;
+
 use crate::run::{Handler, Measured, Outcome, Role, Row, Run, Shape};
 
 /// A figure of a cell.
@@ -110,6 +112,11 @@ impl Run {
         }))
     }
 
+    /// Rounds of which anything was measured: fewer than planned where the run was interrupted.
+    pub fn n_rounds(&self) -> usize {
+        self.cells.iter().map(|cell| cell.round).collect::<HashSet<_>>().len()
+    }
+
     /// CPU in the kernel and in user mode, by the ticks of all rounds; `None` where they are too few to say.
     pub(crate) fn split(&self, row: &str, shape: &str) -> Option<Split> {
         let cpu = self.spread(row, shape, Metric::Cpu)?.median;
@@ -202,6 +209,13 @@ mod tests {
         assert_eq!(run.spread("loopswap-tokio-native", "1x100", Metric::Cpu), None);
         assert_eq!(run.ratio("loopswap-glommio-native", "loopswap-tokio-native", "1x100", Metric::Cpu), None);
         assert!(!run.all_worked());
+    }
+
+    #[test]
+    fn rounds_are_counted_as_measured() {
+        let mut run = Sample::new().run();
+        run.plan.rounds = 20;
+        assert_eq!(run.n_rounds(), 3);
     }
 
     #[test]
