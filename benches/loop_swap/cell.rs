@@ -92,14 +92,21 @@ impl Cell {
                 command.arg("--serve-stock-tonic");
                 command
             }
+            Kind::Peer => self.row.launch.as_ref().ok_or("this peer has no command")?.command(),
         };
         let server = Server::start(&mut command, machine.server_cpu)?;
+        match self.load(&server, machine, client) {
+            Ok(measured) => server.end().map(|()| measured),
+            Err(why) => Err(server.failed(&why)),
+        }
+    }
+
+    fn load(&self, server: &Server, machine: &Machine, client: Client) -> Result<Measured, String> {
         client.load(server.addr(), self.shape, self.warmup, machine.load_cpu)?;
         let before = server.cpu()?;
         let mut measured = client.load(server.addr(), self.shape, self.calls, machine.load_cpu)?;
         let spent: Duration = server.cpu()? - before;
         measured.cpu_us = Some(spent.as_secs_f64() * 1e6 / f64::from(self.calls));
-        server.end()?;
         Ok(measured)
     }
 }

@@ -3,6 +3,7 @@
 //!     cargo bench --bench loop_swap                        # everything, in about ten minutes
 //!     cargo bench --bench loop_swap -- --quick             # one short round
 //!     cargo bench --bench loop_swap -- --json FILE         # every measurement, too
+//!     cargo bench --bench loop_swap -- --peers all         # with every server of others, built on first use
 //!
 //! The built server is started as a child on each loop, on one worker, and loaded by `loopswap load`, another child, on another CPU where there is
 //! one. The cells of a round are interleaved, the server is restarted for each, and rounds repeat: whole rounds shift on a shared machine, so that
@@ -16,6 +17,7 @@ mod child;
 mod client;
 mod floor;
 mod machine;
+mod peers;
 mod plan;
 mod report;
 mod stock;
@@ -30,6 +32,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cell::Outcome;
 use crate::client::Client;
+use crate::peers::Choice;
 use crate::plan::Plan;
 use crate::report::Report;
 
@@ -56,6 +59,11 @@ struct Args {
     /// How many rounds; the figures are medians over them.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
+
+    /// Which servers of others are rows, too: `none`, `ready`, `all`, or of `python`, `rust` and `cpp`, with commas between. They are built on first
+    /// use, which downloads what they are made of; `ready` has those that are built already. By default `ready`, under `cargo test` `none`.
+    #[arg(long, value_name = "LIST")]
+    peers: Option<Choice>,
 
     /// Given by `cargo bench`; without it, as under `cargo test`, only a small round is run.
     #[arg(long, hide = true)]
@@ -113,7 +121,12 @@ fn experiment(args: &Args) -> Result<bool, String> {
     let plan = Plan { rounds: args.rounds.unwrap_or(plan.rounds), client: args.client, ..plan };
     let machine = machine::inspect();
     say(&format!("{machine}\n{plan}\n\n"));
-    let rows = plan::rows()?;
+    let peers = args.peers.clone().unwrap_or(if args.bench { Choice::Ready } else { Choice::Of(Vec::new()) });
+    let (peers, left_out) = peers::prepare(&peers, machine.server_cpu);
+    if !left_out.is_empty() {
+        say(&format!("not all peers are built, and so not all are rows: `--peers {}` builds them\n\n", left_out.join(",")));
+    }
+    let rows = plan::rows(peers)?;
     let cells = plan.cells(&rows);
     let bar = ProgressBar::new(cells.len() as u64)
         .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg} ({eta} left)").expect("a valid template"));

@@ -110,7 +110,7 @@ impl Report {
 impl Row {
     /// The loop whose timer bounds this row.
     fn timer(&self) -> &str {
-        if self.kind == Kind::StockTonic { "tokio" } else { &self.runtime }
+        if self.kind == Kind::StockTonic || self.runtime.starts_with("tokio ") { "tokio" } else { &self.runtime }
     }
 }
 
