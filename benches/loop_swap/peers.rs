@@ -12,8 +12,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
-use serde::Serialize;
-
 use crate::child::{LOOPSWAP, Server};
 
 /// Where their sources are.
@@ -100,7 +98,7 @@ pub(crate) struct Peer {
 }
 
 /// How to start it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Launch {
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<String>,

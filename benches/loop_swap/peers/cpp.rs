@@ -9,7 +9,7 @@ use super::python::CORE;
 use super::{Launch, Peer, Recipe, SOURCES, target};
 
 const TOOLS: [&str; 4] = ["g++", "pkg-config", "protoc", "grpc_cpp_plugin"];
-const INSTALL: &str = "apt-get install g++ pkg-config libgrpc++-dev protobuf-compiler protobuf-compiler-grpc";
+const INSTALL: &str = "apt-get install g++ pkg-config libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc";
 
 pub(crate) fn peers() -> Vec<Peer> {
     vec![Peer {
