@@ -198,6 +198,25 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_is_held_against_the_floor_on_tokio_and_the_timer_it_has() {
+        let mut run = Sample::new().run();
+        let peer = |runtime: &str| Row {
+            id: runtime.into(),
+            name: runtime.into(),
+            http2: "its own".into(),
+            runtime: runtime.into(),
+            role: Role::Peer,
+            unavailable: None,
+        };
+        run.rows.extend([peer("tokio multi_thread"), peer("uvloop")]);
+        let bound = |id: &str, role| run.bound_of(run.rows.iter().find(|row| row.id == id).unwrap(), role).map(|row| row.id.as_str());
+        assert_eq!(bound("tokio multi_thread", Role::Floor), Some("floor-tokio"));
+        assert_eq!(bound("tokio multi_thread", Role::Ceiling), Some("ceiling-tokio"));
+        assert_eq!(bound("uvloop", Role::Floor), Some("floor-tokio"));
+        assert_eq!(bound("uvloop", Role::Ceiling), None);
+    }
+
+    #[test]
     fn a_row_that_failed_once_has_no_figure() {
         let mut run = Sample::new().run();
         let cell = run.cells.iter_mut().find(|cell| cell.row == "loopswap-tokio-native" && cell.shape == "1x100").unwrap();
