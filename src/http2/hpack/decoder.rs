@@ -225,7 +225,11 @@ impl Decoder {
                 // 6.1: a field that a table has.
                 let index = integer::decode(&mut input, 7)?;
                 let (name, value, kind) = self.entry(index)?;
-                let id = if index <= STATIC.len() { FieldId(index as u64) } else { FieldId::of_dynamic(self.table.number(index - 1 - STATIC.len())) };
+                let id = if index <= STATIC.len() {
+                    FieldId(index as u64)
+                } else {
+                    FieldId::of_dynamic(self.table.number(index - 1 - STATIC.len()))
+                };
                 each(Decoded { name, value, kind, id });
             } else if first & 0x40 != 0 {
                 // 6.2.1: a literal, which enters the table.
