@@ -3,14 +3,14 @@
 use std::fmt;
 use std::process::{Command, Stdio};
 
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::cell::Cell;
 use crate::client::Client;
+use crate::peers::{Launch, Peer};
 
 /// How often, and how long.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) client: Client,
     pub(crate) rounds: u32,
@@ -21,6 +21,9 @@ pub(crate) struct Plan {
     /// Calls before the counted ones.
     pub(crate) warmup: u32,
 }
+
+/// By how much a slow server's calls are fewer.
+const SLOWER: u32 = 10;
 
 impl Plan {
     /// What is quoted.
@@ -47,7 +50,7 @@ impl Plan {
                 .iter()
                 .flat_map(|shape| rows.iter().filter(|row| row.unavailable.is_none()).map(move |row| (row, *shape)))
                 .filter(|(row, shape)| row.has(shape))
-                .map(|(row, shape)| Cell { round, row: row.clone(), shape, calls: self.calls(&shape), warmup: self.warmup })
+                .map(|(row, shape)| Cell { round, row: row.clone(), shape, calls: self.calls_of(row, &shape), warmup: self.warmup_of(row) })
                 .collect();
             if round % 2 == 1 {
                 of_round.reverse();
@@ -60,6 +63,16 @@ impl Plan {
     pub(crate) fn calls(&self, shape: &Shape) -> u32 {
         if shape.sleep_ms > 0 { self.calls_asleep } else { self.calls_awake }
     }
+
+    /// The article's own number for every row; without the sleep, a slow server gives a steady figure sooner.
+    fn calls_of(&self, row: &Row, shape: &Shape) -> u32 {
+        let calls = self.calls(shape);
+        if shape.sleep_ms == 0 && row.is_slow() { calls.div_ceil(SLOWER) } else { calls }
+    }
+
+    fn warmup_of(&self, row: &Row) -> u32 {
+        if row.is_slow() { self.warmup.div_ceil(SLOWER) } else { self.warmup }
+    }
 }
 
 impl fmt::Display for Plan {
@@ -68,14 +81,14 @@ impl fmt::Display for Plan {
         let s = if *rounds == 1 { "" } else { "s" };
         write!(
             f,
-            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, {calls_awake} without; one worker, restarted for each cell; load by {}",
+            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, {calls_awake} without, of Python's servers a tenth; one worker, restarted for each cell; load by {}",
             self.client.name()
         )
     }
 }
 
 /// A load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) connections: u32,
     pub(crate) in_flight: u32,
@@ -102,23 +115,26 @@ impl fmt::Display for Shape {
 }
 
 /// A server of the experiment, or the timer that bounds it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) http2: &'static str,
     pub(crate) runtime: String,
     pub(crate) kind: Kind,
+    /// How a peer is started.
+    pub(crate) launch: Option<Launch>,
     /// Why it cannot run here.
     pub(crate) unavailable: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// `loopswap serve`.
     Loopswap,
     /// `tonic::transport::Server`, on tokio's current-thread runtime.
     StockTonic,
+    /// Somebody else's server: see `peers`.
+    Peer,
     /// The same bytes for every request: what the loop's sockets cost.
     Floor,
     /// No server: a hundred tasks that sleep again and again. No server can answer more often.
@@ -129,31 +145,29 @@ impl Row {
     fn has(&self, shape: &Shape) -> bool {
         match self.kind {
             Kind::Loopswap | Kind::StockTonic => true,
+            Kind::Peer => shape.sleep_ms == 0 || self.launch.as_ref().is_some_and(|launch| launch.sleeps),
             Kind::Floor => shape.sleep_ms == 0,
             Kind::Ceiling => shape.sleep_ms > 0 && shape.connections == 1,
         }
+    }
+
+    fn is_slow(&self) -> bool {
+        self.launch.as_ref().is_some_and(|launch| launch.slow)
     }
 
     /// The engine's word.
     pub(crate) fn engine(&self) -> &'static str {
         if self.http2 == NATIVE { "native" } else { "hyper" }
     }
-
-    /// Whether the loops are compared with this row: tokio's, on the same engine.
-    pub(crate) fn is_base_of(&self, other: &Self) -> bool {
-        self.runtime == "tokio"
-            && self.kind == Kind::Loopswap
-            && (self.http2 == other.http2 || (other.kind == Kind::Floor && self.http2 == NATIVE))
-    }
 }
 
 /// Our engine, as the tables name it.
-pub(crate) const NATIVE: &str = "native";
+const NATIVE: &str = "native";
 /// The other one, which stock tonic has as well.
 const HYPER: &str = "hyper, h2";
 
-/// The rows: each loop that the binary knows on each engine, with its floor and its timer's ceiling, and stock tonic. `doctor` says which can run.
-pub(crate) fn rows() -> Result<Vec<Row>, String> {
+/// The rows: each loop that the binary knows on each engine, with its floor and its timer's ceiling, stock tonic, and the peers. `doctor` says which loops can run.
+pub(crate) fn rows(peers: Vec<Peer>) -> Result<Vec<Row>, String> {
     let doctor = Command::new(crate::child::LOOPSWAP).args(["doctor", "--json"]).stdin(Stdio::null()).output();
     let doctor = doctor.map_err(|error| format!("{} cannot be started: {error}", crate::child::LOOPSWAP))?;
     let verdicts: Value =
@@ -163,6 +177,7 @@ pub(crate) fn rows() -> Result<Vec<Row>, String> {
         http2: HYPER,
         runtime: "tokio current_thread".into(),
         kind: Kind::StockTonic,
+        launch: None,
         unavailable: None,
     }];
     let mut bounds = Vec::new();
@@ -177,6 +192,7 @@ pub(crate) fn rows() -> Result<Vec<Row>, String> {
             http2,
             runtime: runtime.clone(),
             kind,
+            launch: None,
             unavailable: unavailable.clone(),
         };
         rows.extend([row("loopswap", HYPER, Kind::Loopswap), row("loopswap", NATIVE, Kind::Loopswap)]);
@@ -185,6 +201,12 @@ pub(crate) fn rows() -> Result<Vec<Row>, String> {
     // Engine by engine, tokio first: the others are compared with it.
     rows.sort_by_key(|row| (row.kind != Kind::StockTonic, row.http2 == NATIVE, row.runtime != "tokio"));
     bounds.sort_by_key(|row| row.kind == Kind::Ceiling);
+    rows.extend(peers.into_iter().map(of_peer));
     rows.append(&mut bounds);
     Ok(rows)
+}
+
+fn of_peer(peer: Peer) -> Row {
+    let Peer { name, http2, runtime, launch, unavailable, .. } = peer;
+    Row { name: name.into(), http2, runtime: runtime.into(), kind: Kind::Peer, launch: Some(launch), unavailable }
 }

@@ -11,6 +11,8 @@
 //! * `grpc-encoding` other than `identity` is UNIMPLEMENTED, with `grpc-accept-encoding: identity`. Tonic's services judge it themselves.
 //! * A timeout that cannot be read is INTERNAL, as in grpc-go; one of 0 is DEADLINE_EXCEEDED at once.
 //! * A `-bin` field that is no base64 is INTERNAL.
+//! * `expect: 100-continue` is answered with 100 where the request is admitted, else with the refusal (RFC 9110, 10.1.1); on hyper, which cannot say
+//!   100, with nothing. Other expectations are ignored, as the RFC allows.
 //! * A path is compared byte by byte; one that names no method is UNIMPLEMENTED.
 
 use std::time::Duration;
@@ -29,7 +31,10 @@ pub(super) type Verdict = Result<Admitted, Refusal>;
 /// A request that goes somewhere.
 pub(super) struct Admitted {
     pub(super) route: Route,
+    /// Unless the request has [its own](Head::own_timeout).
     pub(super) timeout: Option<Duration>,
+    /// The client sends no body before it is told to, or has waited for a while.
+    pub(super) expects_continue: bool,
 }
 
 /// An answer that is a head and nothing else.
@@ -55,8 +60,9 @@ impl Refusal {
 /// Judges a request.
 pub(super) fn judge(router: &Router, head: &Head) -> Verdict {
     let route = router.route(head.path());
+    let expects_continue = head.get("expect").is_some_and(|expected| expected.eq_ignore_ascii_case(b"100-continue"));
     if let Some(Route::Plain(_)) = route {
-        return Ok(Admitted { route: route.expect("it matched").clone(), timeout: None });
+        return Ok(Admitted { route: route.expect("it matched").clone(), timeout: None, expects_continue });
     }
     if head.method() != b"POST" {
         let mut refusal = Refusal::http(StatusCode::METHOD_NOT_ALLOWED);
@@ -74,12 +80,6 @@ pub(super) fn judge(router: &Router, head: &Head) -> Verdict {
     if let Some(name) = malformed_binary(head) {
         return Err(Refusal::grpc(&Status::internal(format!("{name} is no base64"))));
     }
-    let timeout = match head.get("grpc-timeout").map(timeout::parse) {
-        None => None,
-        Some(Some(Duration::ZERO)) => return Err(Refusal::grpc(&deadline_exceeded())),
-        Some(Some(timeout)) => Some(timeout),
-        Some(None) => return Err(Refusal::grpc(&Status::internal("malformed grpc-timeout"))),
-    };
     let route = route.cloned().ok_or_else(|| Refusal::grpc(&unknown_method(head.path())))?;
     if let Route::TakesOne(_) | Route::TakesMany(_) = route {
         if !subtype.eq_ignore_ascii_case(b"proto") {
@@ -89,7 +89,21 @@ pub(super) fn judge(router: &Router, head: &Head) -> Verdict {
             return Err(unknown_encoding(encoding));
         }
     }
-    Ok(Admitted { route, timeout })
+    let timeout = match head.own_timeout() {
+        // Read behind the verdict, which it is no part of.
+        Some(_) => None,
+        None => head.get("grpc-timeout").map(read_timeout).transpose()?,
+    };
+    Ok(Admitted { route, timeout, expects_continue })
+}
+
+/// How long a call may take.
+pub(super) fn read_timeout(value: &[u8]) -> Result<Duration, Refusal> {
+    match timeout::parse(value) {
+        Some(Duration::ZERO) => Err(Refusal::grpc(&deadline_exceeded())),
+        Some(timeout) => Ok(timeout),
+        None => Err(Refusal::grpc(&Status::internal("malformed grpc-timeout"))),
+    }
 }
 
 /// What a call is told whose time is over.

@@ -30,6 +30,12 @@ impl Link {
         Self { http2: RefCell::new(http2), ready, rooms: RefCell::default(), in_turn: Cell::new(false) }
     }
 
+    /// Gives back what only a busy connection needs.
+    pub(super) fn shrink(&self) {
+        self.http2.borrow_mut().shrink();
+        self.rooms.borrow_mut().shrink_to_fit();
+    }
+
     /// Tells whether the connection's task has its turn.
     pub(super) fn set_in_turn(&self, in_turn: bool) {
         self.in_turn.set(in_turn);
@@ -70,6 +76,11 @@ impl Transport for Link {
             None => rooms.push((stream, cx.waker().clone())),
         }
         Poll::Pending
+    }
+
+    fn go_ahead(&self, call: CallId) {
+        self.http2.borrow_mut().send_continue(StreamKey::from_bits(call.0));
+        self.written();
     }
 
     fn head(&self, call: CallId, head: ResponseHead<'_>, end: bool) {

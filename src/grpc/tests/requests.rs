@@ -42,11 +42,11 @@ fn what_is_right_is_served() {
 #[test]
 fn requests_that_share_a_head_are_judged_alike() {
     let Head::Native(good) = native_head("POST", PATH, &FIELDS) else { unreachable!() };
-    is_greeted(Head::Native(Rc::clone(&good)));
+    is_greeted(Head::Native(good.clone()));
     is_greeted(Head::Native(good));
     let Head::Native(bad) = native_head("PUT", PATH, &FIELDS) else { unreachable!() };
     for _ in 0..2 {
-        refused_head(Head::Native(Rc::clone(&bad)), |answer| assert_eq!(answer.http_status(), 405));
+        refused_head(Head::Native(bad.clone()), |answer| assert_eq!(answer.http_status(), 405));
     }
 }
 
@@ -150,4 +150,21 @@ fn a_header_list_that_is_too_large_is_resource_exhausted() {
     refuse_headers(Rc::clone(&recorder) as Rc<dyn Transport>, CallId(7));
     assert!(recorder.is_trailers_only());
     assert_eq!((recorder.http_status(), recorder.status()), (200, 8));
+}
+
+/// RFC 9110, 10.1.1: an admitted request is told to go on, once, and any other is refused at once.
+#[test]
+fn expectations_are_met_before_the_body() {
+    let n_continues = |method: &str, value: &'static str, ends: bool| {
+        heads(method, PATH, &with(("expect", value))).map(|head| {
+            let exchange = Exchange::open_with(&Puppet::router(), head, ends);
+            assert_eq!(exchange.call.is_none(), method != "POST");
+            exchange.recorder.n_continues.get()
+        })
+    };
+    assert_eq!(n_continues("POST", "100-continue", false), [1, 1]);
+    assert_eq!(n_continues("POST", "100-Continue", false), [1, 1]);
+    assert_eq!(n_continues("POST", "100-continue", true), [0, 0], "there is no body");
+    assert_eq!(n_continues("POST", "something else", false), [0, 0], "which may be ignored");
+    assert_eq!(n_continues("PUT", "100-continue", false), [0, 0], "it was refused");
 }

@@ -7,7 +7,7 @@ use std::any::Any;
 use std::cell::OnceCell;
 use std::fmt;
 
-use super::super::hpack::{Decoded, Kind};
+use super::super::hpack::{self, Decoded, Kind};
 use super::HEADER_LIST_BYTES_MAX;
 
 /// The status and the fields of a header block, validated (RFC 9113, 8.2 and 8.3.2).
@@ -113,7 +113,7 @@ impl AnswerHeadBuilder {
                 self.malformed |= length.is_none();
                 self.content_length = length;
             }
-            Kind::Host | Kind::Te | Kind::Other => {}
+            Kind::Host | Kind::Te | Kind::Varying | Kind::Other => {}
         }
         let start = self.text.len() as u32;
         self.text.extend_from_slice(field.name);
@@ -179,7 +179,7 @@ impl AnswerHead {
     pub(crate) fn of(fields: &[(&str, &str)]) -> Self {
         let mut builder = AnswerHeadBuilder::default();
         for (name, value) in fields {
-            builder.field(Decoded { name: name.as_bytes(), value: value.as_bytes(), kind: Kind::Other });
+            builder.field(Decoded { name: name.as_bytes(), value: value.as_bytes(), kind: Kind::Other, id: hpack::FieldId::NONE });
         }
         builder.finish(fields.first().is_none_or(|(name, _)| *name != ":status")).expect("it is well-formed")
     }

@@ -1,10 +1,12 @@
 //! One connection of a client: what its frames mean, and what is answered.
 //!
-//! * `receive` cuts the input into frames, and gives DATA on as it comes; `requests` are header blocks; `control` are the other frames.
+//! * `receive` cuts the input into frames, and gives DATA on as it comes; `requests` are header blocks, and `heads` those that are known; `control` are the
+//!   other frames.
 //! * `send` writes answers, within the peer's windows; `close` is how streams and the connection end; `time` is what happens by itself.
 
 mod close;
 mod control;
+mod heads;
 mod receive;
 mod requests;
 mod send;
@@ -26,8 +28,9 @@ use super::{ErrorCode, Head};
 
 use close::Drain;
 use control::Pings;
+use heads::HeadCache;
 use receive::{DataFrame, Opening};
-use requests::{HeadCache, HeaderBlock};
+use requests::HeaderBlock;
 use send::StaticBlock;
 
 /// A window before anybody has changed it (RFC 9113, 6.9.2).
@@ -43,8 +46,8 @@ pub enum Event<'a> {
     Request {
         /// Its stream.
         stream: StreamKey,
-        /// Its header block, shared with other requests that sent the same.
-        head: Rc<Head>,
+        /// Its header block.
+        head: Head,
         /// Nothing follows: the request has no body.
         end: bool,
     },
@@ -114,6 +117,7 @@ enum Fault {
 /// A server's side of one HTTP/2 connection, without I/O.
 pub struct Connection {
     limits: Rc<Limits>,
+    start: Instant,
     now: Instant,
 
     opening: Opening,
@@ -125,7 +129,8 @@ pub struct Connection {
     block: Option<Box<HeaderBlock>>,
 
     decoder: hpack::Decoder,
-    heads: HeadCache,
+    /// Of a connection that is busy.
+    heads: Option<Box<HeadCache>>,
     encoder: hpack::Encoder,
     blocks: Vec<StaticBlock>,
 
@@ -155,7 +160,7 @@ pub struct Connection {
     drain: Drain,
     /// The peer has said that it will open no more streams.
     peer_goes_away: bool,
-    closing: Option<Closing>,
+    closing: Option<Box<Closing>>,
     /// When the first stalled stream is to be judged.
     stall_deadline: Option<Instant>,
     budgets: Budgets,
@@ -192,13 +197,14 @@ impl Connection {
             frame::window_update(&mut out, 0, recv_window - WINDOW_INITIAL);
         }
         Self {
+            start: now,
             now,
-            opening: Opening::new(now, limits.handshake_timeout),
+            opening: Opening::Preface { n_matched: 0 },
             partial: Vec::new(),
             data: None,
             block: None,
             decoder: hpack::Decoder::new(hpack::TABLE_BYTES_INITIAL),
-            heads: HeadCache::default(),
+            heads: None,
             encoder: hpack::Encoder::new(),
             blocks: Vec::new(),
             streams: Streams::default(),
@@ -218,17 +224,22 @@ impl Connection {
             closing: None,
             stall_deadline: None,
             budgets: Budgets {
-                resets: Budget::new(limits.resets, now),
-                settings: Budget::new(limits.settings, now),
-                priorities: Budget::new(limits.priorities, now),
-                window_updates: Budget::new(limits.window_updates, now),
-                unknown_frames: Budget::new(limits.unknown_frames, now),
-                empty_frames: Budget::new(limits.empty_frames, now),
-                tiny_frames: Budget::new(limits.tiny_frames, now),
+                resets: Budget::new(limits.resets),
+                settings: Budget::new(limits.settings),
+                priorities: Budget::new(limits.priorities),
+                window_updates: Budget::new(limits.window_updates),
+                unknown_frames: Budget::new(limits.unknown_frames),
+                empty_frames: Budget::new(limits.empty_frames),
+                tiny_frames: Budget::new(limits.tiny_frames),
             },
             violations: Vec::new(),
             limits,
         }
+    }
+
+    /// What budgets tell the time by: milliseconds since the connection's start.
+    fn clock(&self) -> u32 {
+        self.now.saturating_duration_since(self.start).as_millis() as u32
     }
 
     /// How many streams are open: those whose answer waits for the peer's windows among them.
@@ -238,7 +249,7 @@ impl Connection {
 
     /// Why the connection ends, once it does. All streams are gone then; what waits in the output is still to be sent.
     pub fn closing(&self) -> Option<&Closing> {
-        self.closing.as_ref()
+        self.closing.as_deref()
     }
 
     /// Whether the preface and the first SETTINGS have arrived.
@@ -251,9 +262,13 @@ impl Connection {
         std::mem::take(&mut self.violations)
     }
 
-    /// Gives back memory that a burst took. For a connection that has been idle for a while.
+    /// Gives back memory that only a busy connection needs. For one that has been idle for a while: its next call costs some thousand instructions more.
     pub fn shrink(&mut self) {
         self.streams.shrink();
+        self.heads = None;
+        self.blocks = Vec::new();
+        self.decoder.shrink();
+        self.encoder.shrink();
         if self.partial.is_empty() {
             self.partial = Vec::new();
         }

@@ -1,9 +1,8 @@
 //! Header blocks: gathered from HEADERS and CONTINUATION, decoded, and what they open or end.
 
-use std::rc::Rc;
-
 use super::super::frame::{FrameHeader, flag};
 use super::super::head::HeadBuilder;
+use super::super::hpack::DecodeError;
 use super::super::limits::Violation;
 use super::super::streams::{Resetter, StreamKey, Went};
 use super::{Connection, ErrorCode, Event, Fault, Head, WINDOW_INITIAL};
@@ -34,39 +33,9 @@ struct Opened {
     depends_on_itself: bool,
 }
 
-/// The last header blocks that were decoded. A block that changes nothing in the dynamic table means the same again, for as long as the table
-/// stays as it is.
-#[derive(Debug, Default)]
-pub(super) struct HeadCache {
-    known: [Option<KnownHead>; Self::N],
-    next: usize,
-}
-
-#[derive(Debug)]
-struct KnownHead {
-    block: Box<[u8]>,
-    generation: u64,
-    head: Rc<Head>,
-}
-
-impl HeadCache {
-    /// Most clients call one or two methods at a time.
-    const N: usize = 2;
-
-    fn find(&self, block: &[u8], generation: u64) -> Option<&Rc<Head>> {
-        let known = self.known.iter().flatten().find(|known| known.generation == generation && *known.block == *block)?;
-        Some(&known.head)
-    }
-
-    fn keep(&mut self, block: &[u8], generation: u64, head: &Rc<Head>) {
-        self.known[self.next] = Some(KnownHead { block: block.into(), generation, head: Rc::clone(head) });
-        self.next = (self.next + 1) % Self::N;
-    }
-}
-
 /// What a header block says.
 enum Decoded {
-    Head(Rc<Head>),
+    Head(Head),
     Malformed,
     Over(Violation),
 }
@@ -107,7 +76,8 @@ impl Connection {
     }
 
     pub(super) fn continuation(&mut self, header: &FrameHeader, payload: &[u8]) -> Result<Option<Event<'static>>, Fault> {
-        let (limits, now) = (&self.limits, self.now);
+        let now = self.clock();
+        let limits = &self.limits;
         let Some(block) = &mut self.block else { return Ok(None) };
         block.n_continuations += 1;
         if block.n_continuations > limits.continuations_max {
@@ -146,13 +116,12 @@ impl Connection {
         if id >= STREAM_ID_DRAIN {
             self.drain("stream identifiers run out");
         }
-        let (limits, now) = (&self.limits, self.now);
-        self.budgets.priorities.earn(limits.priorities, 10);
-        self.budgets.window_updates.earn(limits.window_updates, 10);
-        if self.streams.len() >= limits.concurrent_streams_max as usize {
+        self.budgets.priorities.earn(10);
+        self.budgets.window_updates.earn(10);
+        if self.streams.len() >= self.limits.concurrent_streams_max as usize {
             self.violations.push(Violation::Streams);
             // Until the peer has acknowledged the limit it may not know it.
-            if self.settings_acked && !self.budgets.resets.spend(limits.resets, now) {
+            if self.settings_acked && !self.budgets.resets.spend(self.limits.resets, self.clock()) {
                 return Err(Fault::Violation(Violation::Resets));
             }
             self.write_reset(id, ErrorCode::REFUSED_STREAM);
@@ -191,21 +160,22 @@ impl Connection {
     }
 
     fn request_head(&mut self, block: &[u8]) -> Result<Decoded, Fault> {
-        if let Some(head) = self.heads.find(block, self.decoder.generation()) {
-            return Ok(Decoded::Head(Rc::clone(head)));
-        }
         let generation = self.decoder.generation();
-        let mut builder = HeadBuilder::default();
+        if let Some(heads) = &mut self.heads
+            && let Some(head) = heads.find(block, generation).or_else(|| heads.find_sketched(block, &mut self.decoder))
+        {
+            return Ok(Decoded::Head(head));
+        }
+        let mut builder = HeadBuilder::for_request();
         let limits = &self.limits;
         self.decoder.decode(block, |field| builder.request_field(field, limits)).map_err(compression)?;
         if let Some(violation) = builder.over() {
             return Ok(Decoded::Over(violation));
         }
-        let Some(head) = builder.finish() else { return Ok(Decoded::Malformed) };
-        let head = Rc::new(head);
-        if generation == self.decoder.generation() {
-            self.heads.keep(block, generation, &head);
-        }
+        let (ids, head) = builder.finish(limits);
+        let Some(head) = head else { return Ok(Decoded::Malformed) };
+        let generation = (generation == self.decoder.generation()).then_some(generation);
+        self.heads.get_or_insert_default().keep(block, generation, ids.as_deref(), &head);
         Ok(Decoded::Head(head))
     }
 
@@ -258,6 +228,6 @@ pub(super) fn depends_on(priority: &[u8; 5]) -> u32 {
     u32::from_be_bytes([a, b, c, d]) & 0x7fff_ffff
 }
 
-fn compression(_: super::super::hpack::DecodeError) -> Fault {
-    Fault::Connection(ErrorCode::COMPRESSION_ERROR, "a header block cannot be decoded")
+fn compression(error: DecodeError) -> Fault {
+    Fault::Connection(ErrorCode::COMPRESSION_ERROR, error.reason())
 }
