@@ -7,7 +7,7 @@ use std::any::Any;
 use std::cell::OnceCell;
 use std::fmt;
 
-use super::super::hpack::{self, Decoded, Kind};
+use super::super::hpack::{Decoded, Kind};
 use super::HEADER_LIST_BYTES_MAX;
 
 /// The status and the fields of a header block, validated (RFC 9113, 8.2 and 8.3.2).
@@ -177,9 +177,10 @@ impl fmt::Debug for AnswerHead {
 impl AnswerHead {
     /// A block of these fields, for tests of those who read it.
     pub(crate) fn of(fields: &[(&str, &str)]) -> Self {
+        use super::super::hpack::FieldId;
         let mut builder = AnswerHeadBuilder::default();
         for (name, value) in fields {
-            builder.field(Decoded { name: name.as_bytes(), value: value.as_bytes(), kind: Kind::Other, id: hpack::FieldId::NONE });
+            builder.field(Decoded { name: name.as_bytes(), value: value.as_bytes(), kind: Kind::Other, id: FieldId::NONE });
         }
         builder.finish(fields.first().is_none_or(|(name, _)| *name != ":status")).expect("it is well-formed")
     }
