@@ -14,7 +14,7 @@ use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use loopswap_rt::{Sleep, now, sleep};
 
-use crate::grpc::{Call, CallId, Head, Transport};
+use crate::grpc::{Call, CallId, Head, Partials, Transport};
 use crate::http2::ErrorCode;
 use crate::service::Router;
 
@@ -30,12 +30,13 @@ const ID: CallId = CallId(0);
 pub(super) struct Calls {
     router: Router,
     unsent_bytes_max: usize,
+    partials: Rc<Partials>,
 }
 
 impl Calls {
     /// A call that makes many messages pauses while more than `unsent_bytes_max` wait for hyper.
-    pub(super) fn new(router: Router, unsent_bytes_max: usize) -> Self {
-        Self { router, unsent_bytes_max }
+    pub(super) fn new(router: Router, unsent_bytes_max: usize, partials: Rc<Partials>) -> Self {
+        Self { router, unsent_bytes_max, partials }
     }
 }
 
@@ -46,7 +47,7 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
 
     fn call(&self, request: Request<Incoming>) -> Opening {
         let (parts, body) = request.into_parts();
-        let exchange = Rc::new(Exchange::new(self.unsent_bytes_max));
+        let exchange = Rc::new(Exchange::new(self.unsent_bytes_max, Rc::clone(&self.partials)));
         let transport = Rc::clone(&exchange) as Rc<dyn Transport>;
         let (ends, now) = (body.is_end_stream(), now());
         let call = Call::open(&self.router, Head::Http(Box::new(parts)), transport, ID, ends, now);

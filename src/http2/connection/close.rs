@@ -143,13 +143,12 @@ impl Connection {
     /// What the application had not released goes back to the connection's window.
     pub(super) fn forget_stream(&mut self, key: StreamKey) {
         // A peer whose window of the connection is closed could have the queue grow by a stream that it resets, and another, and another.
-        if self.streams.get(key).is_some_and(|stream| stream.queued) {
+        let Some(closed) = self.streams.close(key) else { return };
+        if closed.was_queued {
             self.sendable.retain(|queued| *queued != key);
         }
-        if let Some(unreleased) = self.streams.close(key)
-            && unreleased > 0
-        {
-            self.release_connection(unreleased);
+        if closed.unreleased > 0 {
+            self.release_connection(closed.unreleased);
         }
     }
 
