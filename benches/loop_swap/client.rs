@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use clap::ValueEnum;
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::cell::Measured;
@@ -12,8 +11,7 @@ use crate::child::{LOOPSWAP, pinned};
 use crate::plan::Shape;
 
 /// The client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Client {
     /// Ours: every status and every reply is checked.
     Loopswap,
@@ -79,9 +77,7 @@ fn h2load(addr: &str, shape: Shape, calls: u32, cpu: Option<usize>) -> Result<Me
         fastest_ms: *fastest,
         average_ms: *average,
         requests_per_second: rate.parse().map_err(|error| format!("h2load says {rate}: {error}"))?,
-        p50_ms: None,
-        p99_ms: None,
-        cpu_us: None,
+        ..Measured::default()
     })
 }
 

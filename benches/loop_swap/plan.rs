@@ -3,14 +3,13 @@
 use std::fmt;
 use std::process::{Command, Stdio};
 
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::cell::Cell;
 use crate::client::Client;
 
 /// How often, and how long.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) client: Client,
     pub(crate) rounds: u32,
@@ -75,7 +74,7 @@ impl fmt::Display for Plan {
 }
 
 /// A load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) connections: u32,
     pub(crate) in_flight: u32,
@@ -102,7 +101,7 @@ impl fmt::Display for Shape {
 }
 
 /// A server of the experiment, or the timer that bounds it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) http2: &'static str,
@@ -112,8 +111,7 @@ pub(crate) struct Row {
     pub(crate) unavailable: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// `loopswap serve`.
     Loopswap,
@@ -138,17 +136,10 @@ impl Row {
     pub(crate) fn engine(&self) -> &'static str {
         if self.http2 == NATIVE { "native" } else { "hyper" }
     }
-
-    /// Whether the loops are compared with this row: tokio's, on the same engine.
-    pub(crate) fn is_base_of(&self, other: &Self) -> bool {
-        self.runtime == "tokio"
-            && self.kind == Kind::Loopswap
-            && (self.http2 == other.http2 || (other.kind == Kind::Floor && self.http2 == NATIVE))
-    }
 }
 
 /// Our engine, as the tables name it.
-pub(crate) const NATIVE: &str = "native";
+const NATIVE: &str = "native";
 /// The other one, which stock tonic has as well.
 const HYPER: &str = "hyper, h2";
 

@@ -19,7 +19,7 @@ use crate::cli::progress::Bar;
 use crate::cli::terminal::{self, coloured, fail};
 use crate::cli::{duration, summary};
 use crate::greeter::HelloRequest;
-use crate::load::{Amount, Plan, Progress, Report, Watch, parse_data, run as run_plan};
+use crate::load::{Amount, Plan, Progress, Report, Watch, pad_name, parse_data, run as run_plan};
 use crate::{Error, ErrorKind, EventLoop, UseLoop};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -49,6 +49,10 @@ pub(super) struct Args {
     #[arg(short, long, env = "LOOPSWAP_DATA", value_name = "JSON", default_value = r#"{"name":"Joe","sleep_millisecond":10}"#, value_parser = parse_data)]
     data: HelloRequest,
 
+    /// Pad the name with x to this many bytes; 0 leaves it as it is. The reply is as long, and a greeting more.
+    #[arg(long, env = "LOOPSWAP_PAYLOAD", value_name = "BYTES", default_value_t = 0)]
+    payload: usize,
+
     /// Begin calls for this long, and let --total be [default: no].
     #[arg(short = 'z', long, env = "LOOPSWAP_DURATION", value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
@@ -75,9 +79,11 @@ pub(super) fn run(args: Args) -> ExitCode {
 }
 
 fn load(args: Args) -> Result<ExitCode, Error> {
+    let mut request = args.data;
+    pad_name(&mut request, args.payload)?;
     let plan = Plan {
         target: args.client.target()?,
-        request: args.data,
+        request,
         concurrency: args.concurrency,
         connections: args.connections,
         amount: args.duration.map_or(Amount::Calls(args.total), Amount::Time),

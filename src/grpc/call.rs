@@ -50,14 +50,14 @@ impl Call {
         let admitted = head.with_verdict(
             |head| judge(router, head),
             |verdict| match verdict {
-                Ok(admitted) => Some((admitted.route.clone(), admitted.timeout)),
+                Ok(admitted) => Some((admitted.route.clone(), admitted.timeout, admitted.expects_continue)),
                 Err(refusal) => {
                     refusal.answer(&answer);
                     None
                 }
             },
         );
-        let (route, mut timeout) = admitted?;
+        let (route, mut timeout, expects_continue) = admitted?;
         if let Some(own) = head.own_timeout()
             && !matches!(route, Route::Plain(_))
         {
@@ -68,6 +68,9 @@ impl Call {
                     return None;
                 }
             }
+        }
+        if expects_continue && !ends {
+            answer.go_ahead();
         }
         let deadline = timeout.map(|timeout| deadline_after(now, timeout));
         let mut call = Self { answer, deadline, state: State::Over };

@@ -34,6 +34,11 @@ impl<T> Queue<T> {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |items| items.len())
+    }
+
     /// All of them, and the memory.
     #[inline]
     pub(super) fn take(&mut self) -> VecDeque<T> {

@@ -120,7 +120,14 @@ impl Streams {
     }
 
     /// Opens a stream.
-    pub(super) fn open(&mut self, id: u32, recv_window: i32, send_window: i32, remote_closed: bool, content_left: Option<u64>) -> StreamKey {
+    pub(super) fn open(
+        &mut self,
+        id: u32,
+        recv_window: i32,
+        send_window: i32,
+        remote_closed: bool,
+        content_left: Option<u64>,
+    ) -> StreamKey {
         let stream = Stream {
             id,
             recv_window,
@@ -159,13 +166,21 @@ impl Streams {
     pub(super) fn find(&mut self, id: u32) -> Option<StreamKey> {
         if let Some(key) = self.last
             && key.id == id
+            && self.ids.get(key.slot()) == Some(&id)
         {
-            return self.get(key).map(|_| key);
+            return Some(key);
         }
         let slot = self.beside_last(id).or_else(|| position(&self.ids, id))?;
         let key = StreamKey { slot: slot as u32, id };
         self.last = Some(key);
         Some(key)
+    }
+
+    /// The same, and what is known of it.
+    #[inline]
+    pub(super) fn find_mut(&mut self, id: u32) -> Option<(StreamKey, &mut Stream)> {
+        let key = self.find(id)?;
+        self.get_mut(key).map(|stream| (key, stream))
     }
 
     /// Streams that were opened one after the other often have slots side by side, and their DATA comes in the same order.

@@ -122,7 +122,6 @@ impl<R: Runtime> Driver<R> {
         }
     }
 
-
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<Poll<Closed>, Ended> {
         self.set_now();
         match self.phases.poll(cx) {

@@ -50,7 +50,12 @@ impl HeadCache {
             Some(value) => known.head.with_varying(value)?,
         };
         if sketch.is_constant() {
-            *known = KnownHead { block: block.into(), generation: Some(decoder.generation()), ids: std::mem::take(&mut known.ids), head: head.clone() };
+            *known = KnownHead {
+                block: block.into(),
+                generation: Some(decoder.generation()),
+                ids: std::mem::take(&mut known.ids),
+                head: head.clone(),
+            };
         }
         decoder.accept(sketch);
         Some(head)
@@ -222,7 +227,8 @@ mod tests {
                 } else {
                     assert_eq!(head.varying(), None);
                 }
-                let said: Vec<_> = head.fields().map(|(name, value)| (std::str::from_utf8(name).unwrap(), std::str::from_utf8(value).unwrap())).collect();
+                let said: Vec<_> =
+                    head.fields().map(|(name, value)| (std::str::from_utf8(name).unwrap(), std::str::from_utf8(value).unwrap())).collect();
                 assert_eq!(said, sent);
             }
         }

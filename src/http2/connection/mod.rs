@@ -28,8 +28,8 @@ use super::{ErrorCode, Head};
 
 use close::Drain;
 use control::Pings;
-use receive::{DataFrame, Opening};
 use heads::HeadCache;
+use receive::{DataFrame, Opening};
 use requests::HeaderBlock;
 use send::StaticBlock;
 

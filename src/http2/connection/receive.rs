@@ -203,10 +203,9 @@ impl Connection {
     /// The stream that takes a DATA frame, or none when its payload is to be dropped.
     fn stream_for_data(&mut self, header: &FrameHeader) -> Result<Option<StreamKey>, Fault> {
         let id = header.stream_id;
-        let Some(key) = self.streams.find(id) else {
+        let Some((key, stream)) = self.streams.find_mut(id) else {
             return self.frame_for_gone_stream(id).map(|()| None);
         };
-        let stream = self.streams.get_mut(key).expect("just found");
         if stream.remote_closed {
             return Err(Fault::Stream(id, ErrorCode::STREAM_CLOSED));
         }

@@ -2,6 +2,7 @@
 
 use super::super::frame::{FrameHeader, flag};
 use super::super::head::HeadBuilder;
+use super::super::hpack::DecodeError;
 use super::super::limits::Violation;
 use super::super::streams::{Resetter, StreamKey, Went};
 use super::{Connection, ErrorCode, Event, Fault, Head, WINDOW_INITIAL};
@@ -223,6 +224,6 @@ pub(super) fn depends_on(priority: &[u8; 5]) -> u32 {
     u32::from_be_bytes([a, b, c, d]) & 0x7fff_ffff
 }
 
-fn compression(_: super::super::hpack::DecodeError) -> Fault {
-    Fault::Connection(ErrorCode::COMPRESSION_ERROR, "a header block cannot be decoded")
+fn compression(error: DecodeError) -> Fault {
+    Fault::Connection(ErrorCode::COMPRESSION_ERROR, error.reason())
 }
