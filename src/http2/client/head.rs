@@ -113,7 +113,7 @@ impl AnswerHeadBuilder {
                 self.malformed |= length.is_none();
                 self.content_length = length;
             }
-            Kind::Host | Kind::Te | Kind::Other => {}
+            Kind::Host | Kind::Te | Kind::Varying | Kind::Other => {}
         }
         let start = self.text.len() as u32;
         self.text.extend_from_slice(field.name);
