@@ -179,7 +179,12 @@ impl AnswerHead {
     pub(crate) fn of(fields: &[(&str, &str)]) -> Self {
         let mut builder = AnswerHeadBuilder::default();
         for (name, value) in fields {
-            builder.field(Decoded { name: name.as_bytes(), value: value.as_bytes(), kind: Kind::Other });
+            builder.field(Decoded {
+                name: name.as_bytes(),
+                value: value.as_bytes(),
+                kind: Kind::Other,
+                id: super::super::hpack::FieldId::NONE,
+            });
         }
         builder.finish(fields.first().is_none_or(|(name, _)| *name != ":status")).expect("it is well-formed")
     }
