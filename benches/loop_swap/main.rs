@@ -19,12 +19,12 @@ mod child;
 mod client;
 mod floor;
 mod interrupt;
-mod kept;
 mod machine;
 mod outputs;
 mod peers;
 mod plan;
 mod progress;
+mod readme;
 mod record;
 mod stock;
 
@@ -147,7 +147,7 @@ fn asked(args: &Args) -> Result<ExitCode, String> {
         return Ok(ExitCode::SUCCESS);
     }
     if args.check_readme || args.renew_readme {
-        say(&kept::readme(args.renew_readme)?);
+        say(&readme::run(args.renew_readme)?);
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(path) = &args.from {
@@ -159,6 +159,10 @@ fn asked(args: &Args) -> Result<ExitCode, String> {
     }
     let outputs = Outputs::open(args)?;
     let run = experiment(args)?;
+    if run.interrupted && run.cells.is_empty() {
+        eprintln!("nothing was measured yet, so nothing is written");
+        return Ok(interrupt::EXIT_CODE.into());
+    }
     say(&loopswap_report::tables(&run, style()));
     say(&outputs.write(&run)?);
     Ok(match (run.interrupted, run.all_worked()) {

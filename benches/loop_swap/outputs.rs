@@ -3,11 +3,12 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use loopswap_report::{Run, csv, html, markdown};
+use loopswap_report::{Kept, Run, csv, html, markdown};
 
 use crate::Args;
-use crate::kept::Kept;
+use crate::machine;
 
 /// How a run becomes a file.
 type Render = fn(&Run) -> String;
@@ -29,7 +30,10 @@ impl Outputs {
                 files.push((path.clone(), create(path)?, render));
             }
         }
-        Ok(Self { files, kept: args.out.as_deref().map(Kept::create).transpose()? })
+        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let date = now.split('T').next().expect("a date and a time");
+        let kept = args.out.as_deref().map(|parent| Kept::create(parent, date, &machine::cpu())).transpose()?;
+        Ok(Self { files, kept })
     }
 
     /// Writes them. Where each is, in lines.

@@ -11,6 +11,7 @@
 //! | `answer` | the run in three sentences |
 //! | `text` | tables, for a terminal and as Markdown; CSV |
 //! | `page`, `picture` | the HTML page, and its pictures |
+//! | `kept` | folders of runs |
 //! | `readme` | the README's block |
 //! | `compare` | two runs |
 //! | `article` | what is reproduced: its six rows |
@@ -19,6 +20,7 @@ mod answer;
 mod article;
 mod compare;
 mod figures;
+mod kept;
 mod number;
 mod page;
 mod picture;
@@ -30,6 +32,7 @@ mod verdict;
 pub use answer::{Answer, answer};
 pub use compare::compare;
 pub use figures::{Metric, Spread};
+pub use kept::{Kept, newest};
 pub use page::html;
 pub use readme::{check as check_readme, renew as renew_readme};
 pub use run::{Cell, Extra, Handler, Machine, Measured, Outcome, Plan, Role, Row, Run, Shape, VERSION, slug};

@@ -55,7 +55,7 @@ fn the_answer(page: &mut String, run: &Run) {
     for (about, sentence) in answer(run).parts() {
         let _ = writeln!(page, "<h3>{about}</h3>\n<p class=\"sentence\">{}</p>", together(&escape(sentence)));
     }
-    let _ = write!(page, "<p class=\"note\">{RULE}</p>\n</section>\n");
+    let _ = write!(page, "<p class=\"note\">{RULE} {}</p>\n</section>\n", text::noise(run));
 }
 
 fn how(page: &mut String, run: &Run) {
@@ -130,6 +130,7 @@ mod tests {
         let page = html(&run);
         assert!(page.contains("Interrupted: ") && page.contains("One round only"));
         assert!(page.contains("io_uring is refused; allow it"));
+        assert!(page.contains("The noise of this run is not known"));
         run.cells.clear();
         run.shapes.clear();
         assert!(html(&run).ends_with("</html>\n"));

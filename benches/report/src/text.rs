@@ -60,7 +60,7 @@ pub fn tables(run: &Run, style: Style) -> String {
     for line in missing(run) {
         text += &format!("{line}\n\n");
     }
-    text + &format!("Medians over {}. {NOTE} {RULE}\n", rounds(run.n_rounds()))
+    text + &format!("Medians over {}. {NOTE} {RULE} {}\n", rounds(run.n_rounds()), noise(run))
 }
 
 /// The same with where it was measured, and how, for a file.
@@ -111,6 +111,18 @@ pub(crate) fn plan(run: &Run) -> String {
         figure(plan.warmup.into()),
         plan.client
     )
+}
+
+/// How far figures of this run can be believed.
+pub(crate) fn noise(run: &Run) -> String {
+    match run.noise() {
+        Some(noise) => format!(
+            "The noise of this run: between rounds the CPU a call of the controls, floors and stock tonic, differs by a factor of {} in the middle and {} at most.",
+            ratio(noise.median),
+            ratio(noise.max)
+        ),
+        None => "The noise of this run is not known: that takes two rounds of a floor or of stock tonic.".into(),
+    }
 }
 
 /// That it was, and how far it came.
@@ -268,6 +280,7 @@ mod tests {
         assert!(text.contains("of its timer") && text.contains("100.0 %"));
         assert!(text.contains("Start-up, ms") && text.contains("| tokio & co |   12.5 |") && text.contains("From spawn"), "{text}");
         assert!(text.contains(RULE));
+        assert!(text.contains("differs by a factor of 1.00 in the middle and 1.00 at most"), "{text}");
     }
 
     #[test]
