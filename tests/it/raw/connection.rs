@@ -154,6 +154,11 @@ impl Connection {
         }
     }
 
+    /// The socket buffers no more than some 128 KiB from now on, however fast the server sends.
+    pub(crate) fn take_little(&self) {
+        rustix::net::sockopt::set_socket_recv_buffer_size(&self.socket, 64 * 1024).expect("a socket has such an option");
+    }
+
     /// Takes a frame more at most, and leaves what comes then in the socket.
     pub(crate) fn stop_reading(&self) {
         self.reading.store(false, Ordering::Relaxed);
