@@ -51,8 +51,16 @@ impl Cell {
                 command.arg("--serve-stock-tonic");
                 command
             }
+            Kind::Peer => self.row.launch.as_ref().ok_or("this peer has no command")?.command(),
         };
         let server = Server::start(&mut command, machine.server_cpu)?;
+        match self.load(&server, machine, client) {
+            Ok(measured) => server.end().map(|()| measured),
+            Err(why) => Err(server.failed(&why)),
+        }
+    }
+
+    fn load(&self, server: &Server, machine: &Machine, client: Client) -> Result<Measured, String> {
         client.load(server.addr(), self.shape, self.warmup, machine.load_cpu)?;
         let (before, ticks_before) = (server.cpu()?, server.ticks());
         let mut measured = client.load(server.addr(), self.shape, self.calls, machine.load_cpu)?;
@@ -61,7 +69,6 @@ impl Cell {
         if let Some(((user_before, system_before), (user, system))) = ticks_before.zip(server.ticks()) {
             (measured.user_ticks, measured.system_ticks) = (Some(user - user_before), Some(system - system_before));
         }
-        server.end()?;
         Ok(measured)
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::cell::Cell;
 use crate::client::Client;
+use crate::peers::{Launch, Peer};
 
 /// How often, and how long.
 #[derive(Clone, Debug)]
@@ -20,6 +21,9 @@ pub(crate) struct Plan {
     /// Calls before the counted ones.
     pub(crate) warmup: u32,
 }
+
+/// By how much a slow server's calls are fewer.
+const SLOWER: u32 = 10;
 
 impl Plan {
     /// What is quoted.
@@ -46,7 +50,7 @@ impl Plan {
                 .iter()
                 .flat_map(|shape| rows.iter().filter(|row| row.unavailable.is_none()).map(move |row| (row, *shape)))
                 .filter(|(row, shape)| row.has(shape))
-                .map(|(row, shape)| Cell { round, row: row.clone(), shape, calls: self.calls(&shape), warmup: self.warmup })
+                .map(|(row, shape)| Cell { round, row: row.clone(), shape, calls: self.calls_of(row, &shape), warmup: self.warmup_of(row) })
                 .collect();
             if round % 2 == 1 {
                 of_round.reverse();
@@ -59,6 +63,16 @@ impl Plan {
     pub(crate) fn calls(&self, shape: &Shape) -> u32 {
         if shape.sleep_ms > 0 { self.calls_asleep } else { self.calls_awake }
     }
+
+    /// The article's own number for every row; without the sleep, a slow server gives a steady figure sooner.
+    fn calls_of(&self, row: &Row, shape: &Shape) -> u32 {
+        let calls = self.calls(shape);
+        if shape.sleep_ms == 0 && row.is_slow() { calls.div_ceil(SLOWER) } else { calls }
+    }
+
+    fn warmup_of(&self, row: &Row) -> u32 {
+        if row.is_slow() { self.warmup.div_ceil(SLOWER) } else { self.warmup }
+    }
 }
 
 impl fmt::Display for Plan {
@@ -67,7 +81,7 @@ impl fmt::Display for Plan {
         let s = if *rounds == 1 { "" } else { "s" };
         write!(
             f,
-            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, {calls_awake} without; one worker, restarted for each cell; load by {}",
+            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, {calls_awake} without, of Python's servers a tenth; one worker, restarted for each cell; load by {}",
             self.client.name()
         )
     }
@@ -107,6 +121,8 @@ pub(crate) struct Row {
     pub(crate) http2: &'static str,
     pub(crate) runtime: String,
     pub(crate) kind: Kind,
+    /// How a peer is started.
+    pub(crate) launch: Option<Launch>,
     /// Why it cannot run here.
     pub(crate) unavailable: Option<String>,
 }
@@ -117,6 +133,8 @@ pub(crate) enum Kind {
     Loopswap,
     /// `tonic::transport::Server`, on tokio's current-thread runtime.
     StockTonic,
+    /// Somebody else's server: see `peers`.
+    Peer,
     /// The same bytes for every request: what the loop's sockets cost.
     Floor,
     /// No server: a hundred tasks that sleep again and again. No server can answer more often.
@@ -127,9 +145,14 @@ impl Row {
     fn has(&self, shape: &Shape) -> bool {
         match self.kind {
             Kind::Loopswap | Kind::StockTonic => true,
+            Kind::Peer => shape.sleep_ms == 0 || self.launch.as_ref().is_some_and(|launch| launch.sleeps),
             Kind::Floor => shape.sleep_ms == 0,
             Kind::Ceiling => shape.sleep_ms > 0 && shape.connections == 1,
         }
+    }
+
+    fn is_slow(&self) -> bool {
+        self.launch.as_ref().is_some_and(|launch| launch.slow)
     }
 
     /// The engine's word.
@@ -143,8 +166,8 @@ const NATIVE: &str = "native";
 /// The other one, which stock tonic has as well.
 const HYPER: &str = "hyper, h2";
 
-/// The rows: each loop that the binary knows on each engine, with its floor and its timer's ceiling, and stock tonic. `doctor` says which can run.
-pub(crate) fn rows() -> Result<Vec<Row>, String> {
+/// The rows: each loop that the binary knows on each engine, with its floor and its timer's ceiling, stock tonic, and the peers. `doctor` says which loops can run.
+pub(crate) fn rows(peers: Vec<Peer>) -> Result<Vec<Row>, String> {
     let doctor = Command::new(crate::child::LOOPSWAP).args(["doctor", "--json"]).stdin(Stdio::null()).output();
     let doctor = doctor.map_err(|error| format!("{} cannot be started: {error}", crate::child::LOOPSWAP))?;
     let verdicts: Value =
@@ -154,6 +177,7 @@ pub(crate) fn rows() -> Result<Vec<Row>, String> {
         http2: HYPER,
         runtime: "tokio current_thread".into(),
         kind: Kind::StockTonic,
+        launch: None,
         unavailable: None,
     }];
     let mut bounds = Vec::new();
@@ -168,6 +192,7 @@ pub(crate) fn rows() -> Result<Vec<Row>, String> {
             http2,
             runtime: runtime.clone(),
             kind,
+            launch: None,
             unavailable: unavailable.clone(),
         };
         rows.extend([row("loopswap", HYPER, Kind::Loopswap), row("loopswap", NATIVE, Kind::Loopswap)]);
@@ -176,6 +201,12 @@ pub(crate) fn rows() -> Result<Vec<Row>, String> {
     // Engine by engine, tokio first: the others are compared with it.
     rows.sort_by_key(|row| (row.kind != Kind::StockTonic, row.http2 == NATIVE, row.runtime != "tokio"));
     bounds.sort_by_key(|row| row.kind == Kind::Ceiling);
+    rows.extend(peers.into_iter().map(of_peer));
     rows.append(&mut bounds);
     Ok(rows)
+}
+
+fn of_peer(peer: Peer) -> Row {
+    let Peer { name, http2, runtime, launch, unavailable, .. } = peer;
+    Row { name: name.into(), http2, runtime: runtime.into(), kind: Kind::Peer, launch: Some(launch), unavailable }
 }

@@ -43,6 +43,7 @@ fn row(row: &Row) -> loopswap_report::Row {
         role: match row.kind {
             Kind::Loopswap => Role::Loopswap,
             Kind::StockTonic => Role::Stock,
+            Kind::Peer => Role::Peer,
             Kind::Floor => Role::Floor,
             Kind::Ceiling => Role::Ceiling,
         },
@@ -65,7 +66,7 @@ fn shape(plan: &Plan, shape: &Shape) -> loopswap_report::Shape {
 fn row_id(row: &Row) -> String {
     match row.kind {
         Kind::Loopswap => slug(&format!("{} {}", row.name, row.engine())),
-        Kind::StockTonic | Kind::Floor | Kind::Ceiling => slug(&row.name),
+        Kind::StockTonic | Kind::Peer | Kind::Floor | Kind::Ceiling => slug(&row.name),
     }
 }
 

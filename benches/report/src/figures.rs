@@ -146,9 +146,13 @@ impl Run {
         self.rows.iter().find(|row| row.role == Role::Loopswap && row.runtime == runtime && row.http2 == http2)
     }
 
-    /// The floor or the ceiling of the loop under a row.
+    /// The floor or the ceiling of the loop under a row. All peers wait on epoll, as tokio does; its timer bounds those that run on tokio.
     pub(crate) fn bound_of(&self, row: &Row, role: Role) -> Option<&Row> {
-        let runtime = if row.role == Role::Stock { "tokio" } else { &row.runtime };
+        let runtime = match row.role {
+            Role::Stock => "tokio",
+            Role::Peer if role == Role::Floor || row.runtime.starts_with("tokio") => "tokio",
+            _ => &row.runtime,
+        };
         self.rows.iter().find(|other| other.role == role && other.runtime == runtime)
     }
 
@@ -198,6 +202,25 @@ mod tests {
         let run = Sample::new().cpu("glommio", "native", &[2.0, 20.0, 4.0]).cpu("tokio", "native", &[1.0, 10.0, 4.0]).run();
         let ratio = run.ratio("loopswap-glommio-native", "loopswap-tokio-native", "1x100", Metric::Cpu).unwrap();
         assert_eq!(ratio, Spread { median: 2.0, min: 1.0, max: 2.0, n_rounds: 3 });
+    }
+
+    #[test]
+    fn a_peer_is_held_against_the_floor_on_tokio_and_the_timer_it_has() {
+        let mut run = Sample::new().run();
+        let peer = |runtime: &str| Row {
+            id: runtime.into(),
+            name: runtime.into(),
+            http2: "its own".into(),
+            runtime: runtime.into(),
+            role: Role::Peer,
+            unavailable: None,
+        };
+        run.rows.extend([peer("tokio multi_thread"), peer("uvloop")]);
+        let bound = |id: &str, role| run.bound_of(run.rows.iter().find(|row| row.id == id).unwrap(), role).map(|row| row.id.as_str());
+        assert_eq!(bound("tokio multi_thread", Role::Floor), Some("floor-tokio"));
+        assert_eq!(bound("tokio multi_thread", Role::Ceiling), Some("ceiling-tokio"));
+        assert_eq!(bound("uvloop", Role::Floor), Some("floor-tokio"));
+        assert_eq!(bound("uvloop", Role::Ceiling), None);
     }
 
     #[test]
