@@ -86,7 +86,8 @@ impl Connection {
         self.admit(&header)?;
         if header.kind == kind::DATA {
             *input = rest;
-            return self.begin_data(&header).map(|()| Step::Nothing);
+            self.begin_data(&header)?;
+            return self.data_payload(input);
         }
         let Some((payload, rest)) = rest.split_at_checked(header.len) else {
             self.partial.extend_from_slice(input);
