@@ -1,6 +1,7 @@
 //! `loopswap load`: the client of the experiment, with ghz's flags and ghz's summary.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -18,8 +19,7 @@ use crate::cli::load_json::{Facts, Json};
 use crate::cli::progress::Bar;
 use crate::cli::terminal::{self, coloured, fail};
 use crate::cli::{duration, summary};
-use crate::greeter::HelloRequest;
-use crate::load::{Amount, Plan, Progress, Report, Watch, pad_name, parse_data, run as run_plan};
+use crate::load::{Amount, Asked, Method, Plan, Progress, Report, Watch, pad_name, parse_data, run as run_plan};
 use crate::{Error, ErrorKind, EventLoop, UseLoop};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -45,12 +45,25 @@ pub(super) struct Args {
     #[arg(long, env = "LOOPSWAP_RPS", value_name = "N", default_value_t = 0)]
     rps: u32,
 
-    /// The HelloRequest: `name`, a string, and `sleep_millisecond`, an int32.
-    #[arg(short, long, env = "LOOPSWAP_DATA", value_name = "JSON", default_value = r#"{"name":"Joe","sleep_millisecond":10}"#, value_parser = parse_data)]
-    data: HelloRequest,
+    /// The request, by protobuf's JSON mapping. The Greeter's has `name`, a string, and `sleep_millisecond`, an int32
+    /// [default: {"name":"Joe","sleep_millisecond":10}; with --call {}].
+    #[arg(short, long, env = "LOOPSWAP_DATA", value_name = "JSON")]
+    data: Option<String>,
+
+    /// The .proto file of your own service, in place of the Greeter [default: the Greeter's].
+    #[arg(long, env = "LOOPSWAP_PROTO", value_name = "FILE", requires = "call")]
+    proto: Option<PathBuf>,
+
+    /// A folder in which the file's imports are found, beside its own; may be repeated [default: its own alone].
+    #[arg(long, env = "LOOPSWAP_IMPORT_PATH", value_name = "DIR", value_delimiter = ':', requires = "proto")]
+    import_path: Vec<PathBuf>,
+
+    /// The unary method to call. A reply is right when it has OK and decodes [default: helloworld.Greeter/SayHello].
+    #[arg(long, env = "LOOPSWAP_CALL", value_name = "pkg.Service/Method", requires = "proto")]
+    call: Option<String>,
 
     /// Pad the name with x to this many bytes; 0 leaves it as it is. The reply is as long, and a greeting more.
-    #[arg(long, env = "LOOPSWAP_PAYLOAD", value_name = "BYTES", default_value_t = 0)]
+    #[arg(long, env = "LOOPSWAP_PAYLOAD", value_name = "BYTES", default_value_t = 0, conflicts_with = "proto")]
     payload: usize,
 
     /// Begin calls for this long, and let --total be [default: no].
@@ -79,11 +92,10 @@ pub(super) fn run(args: Args) -> ExitCode {
 }
 
 fn load(args: Args) -> Result<ExitCode, Error> {
-    let mut request = args.data;
-    pad_name(&mut request, args.payload)?;
+    let asked = asked(&args)?;
     let plan = Plan {
         target: args.client.target()?,
-        request,
+        asked,
         concurrency: args.concurrency,
         connections: args.connections,
         amount: args.duration.map_or(Amount::Calls(args.total), Amount::Time),
@@ -112,6 +124,18 @@ fn load(args: Args) -> Result<ExitCode, Error> {
         terminal::print(summary::text(&report, amount, coloured(&io::stdout())));
     }
     Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the calls ask for.
+fn asked(args: &Args) -> Result<Asked, Error> {
+    if let (Some(proto), Some(call)) = (&args.proto, &args.call) {
+        let data = args.data.as_deref().unwrap_or("{}");
+        return Ok(Asked::Method(Method::read(proto, &args.import_path, call, data)?));
+    }
+    let data = args.data.as_deref().unwrap_or(r#"{"name":"Joe","sleep_millisecond":10}"#);
+    let mut request = parse_data(data).map_err(|error| Error::usage(format!("bad --data: {error}")).with_source(error))?;
+    pad_name(&mut request, args.payload)?;
+    Ok(Asked::Hello(request))
 }
 
 /// `true` after the first SIGINT or SIGTERM. The second does what it does by default: it ends the process.

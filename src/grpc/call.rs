@@ -169,6 +169,16 @@ impl Call {
         let State::Gathering { method, gathered, .. } = &mut self.state else {
             unreachable!("called while gathering");
         };
+        let kept = if end {
+            self.answer.partials().give_back(gathered.len());
+            Ok(())
+        } else {
+            self.answer.partials().keep(bytes.len())
+        };
+        if let Err(status) = kept {
+            self.close();
+            return self.answer.status(&status);
+        }
         // As much as came, and no more: what was announced may never come.
         gathered.extend_from_slice(bytes);
         if end {
@@ -209,14 +219,21 @@ impl Call {
                     inbox.close();
                 }
             }
-            State::Gathering { .. } | State::Over => {}
+            State::Gathering { gathered, .. } => {
+                if !gathered.is_empty() {
+                    self.answer.partials().give_back(gathered.len());
+                }
+            }
+            State::Over => {}
         }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.close();
+        if !matches!(self.state, State::Over) {
+            self.close();
+        }
     }
 }
 

@@ -1,13 +1,14 @@
-//! The load generator: many calls of SayHello at a time, each reply checked, and a report of how they went.
+//! The load generator: many calls at a time, of SayHello or another unary method, each reply checked, and a report of how they went.
 //!
 //! * [`Plan`] says what to do; [`run`] does it, on one loop and one thread.
 //! * `work` is what every call is: its bytes, and which reply is right.
 //! * `session` is one series of calls: its tickets, and how they end; `link` uses them up, on a connection that is opened anew when it breaks.
 //! * `tally` counts as the calls end; `report` is what it comes to.
-//! * `data` reads the request from JSON.
+//! * `data` reads the Greeter's request from JSON; `method` finds another one's in a .proto file.
 
 mod data;
 mod link;
+mod method;
 mod plan;
 mod report;
 mod session;
@@ -29,7 +30,8 @@ use crate::client::run_on;
 
 pub(crate) use data::{pad_name, parse_data};
 use link::Link;
-pub(crate) use plan::{Amount, Plan};
+pub(crate) use method::Method;
+pub(crate) use plan::{Amount, Asked, Plan};
 #[cfg(test)]
 pub(crate) use report::Bucket;
 pub(crate) use report::{Early, Latencies, Report};

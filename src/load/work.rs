@@ -1,51 +1,79 @@
 //! What every call of a run is: its bytes, and which reply is right.
 
+use std::cell::RefCell;
+
 use prost::Message;
 
 use crate::Error;
 use crate::client::{Ended, Prepared, SAY_HELLO};
 use crate::greeter::HelloReply;
-use crate::load::Plan;
 use crate::load::tally::Outcome;
+use crate::load::{Asked, Method, Plan};
 
-/// The call, and how its reply is judged.
+/// How the replies of a run are judged.
 #[derive(Debug)]
-pub(super) struct Work {
-    /// The text that is right.
-    greeting: String,
+pub(super) enum Work {
+    /// This text is right.
+    Greeting(String),
+    /// What decodes is right; the last reply that did needs no decoding again.
+    Method { method: Method, last: RefCell<Option<Vec<u8>>> },
 }
 
 /// How much of a wrong reply is shown, in characters.
 const SHOWN_MAX: usize = 200;
 
 impl Work {
-    /// The call of a plan as bytes, and the judge of its replies.
+    /// The judge of a plan's replies, and its call as bytes.
     ///
     /// # Errors
     ///
     /// The plan's target or timeout means nothing to a call.
     pub(super) fn new(plan: &Plan) -> Result<(Self, Prepared), Error> {
-        let greeting = format!("Hello, {}!", plan.request.name);
-        let expected = HelloReply { message: greeting.clone() }.encode_to_vec();
-        let call = Prepared::new(&plan.target, SAY_HELLO, &plan.request.encode_to_vec(), plan.timeout)?;
-        Ok((Self { greeting }, call.expecting(&expected)))
+        match &plan.asked {
+            Asked::Hello(request) => {
+                let greeting = format!("Hello, {}!", request.name);
+                let expected = HelloReply { message: greeting.clone() }.encode_to_vec();
+                let call = Prepared::new(&plan.target, SAY_HELLO, &request.encode_to_vec(), plan.timeout)?;
+                Ok((Self::Greeting(greeting), call.expecting(&expected)))
+            }
+            Asked::Method(method) => {
+                let call = Prepared::new(&plan.target, &method.path, &method.request, plan.timeout)?;
+                Ok((Self::Method { method: method.clone(), last: RefCell::default() }, call))
+            }
+        }
     }
 
     #[inline]
     pub(super) fn judge(&self, how: Ended) -> Outcome {
         match how {
             Ended::AsExpected => Outcome::Right,
-            Ended::Message(message) => self.judge_message(&message),
+            Ended::Message(message) => match self {
+                Self::Greeting(greeting) => judge_greeting(greeting, &message),
+                Self::Method { method, last } => judge_reply(method, &mut last.borrow_mut(), message),
+            },
             Ended::Failed(status) | Ended::Unprocessed(status) => Outcome::Failed(status),
         }
     }
+}
 
-    /// Other bytes may still say the same: protobuf leaves some freedom to the writer.
-    fn judge_message(&self, message: &[u8]) -> Outcome {
-        match HelloReply::decode(message) {
-            Ok(reply) if reply.message == self.greeting => Outcome::Right,
-            Ok(reply) => Outcome::Wrong(format!("wrong reply: {} where {} was expected", shown(&reply.message), shown(&self.greeting))),
-            Err(error) => Outcome::Wrong(format!("wrong reply: not a HelloReply: {error}")),
+/// Other bytes may still say the same: protobuf leaves some freedom to the writer.
+fn judge_greeting(greeting: &str, message: &[u8]) -> Outcome {
+    match HelloReply::decode(message) {
+        Ok(reply) if reply.message == greeting => Outcome::Right,
+        Ok(reply) => Outcome::Wrong(format!("wrong reply: {} where {} was expected", shown(&reply.message), shown(greeting))),
+        Err(error) => Outcome::Wrong(format!("wrong reply: not a HelloReply: {error}")),
+    }
+}
+
+fn judge_reply(method: &Method, last: &mut Option<Vec<u8>>, message: Vec<u8>) -> Outcome {
+    if last.as_ref() == Some(&message) {
+        return Outcome::Right;
+    }
+    match method.reject(&message) {
+        Some(why) => Outcome::Wrong(why),
+        None => {
+            *last = Some(message);
+            Outcome::Right
         }
     }
 }
@@ -64,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_reply_in_other_bytes_is_right() {
-        let work = Work { greeting: "Hello, Joe!".into() };
+        let work = Work::Greeting("Hello, Joe!".into());
         // The field twice, of which the last counts; and one that is unknown.
         let message = b"\x0a\x03abc\x0a\x0bHello, Joe!\x10\x05".to_vec();
         assert!(matches!(work.judge(Ended::Message(message)), Outcome::Right));

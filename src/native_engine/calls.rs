@@ -43,10 +43,15 @@ impl Calls {
             self.slots.reserve_exact(slot + 1 - self.slots.len());
             self.slots.resize_with(slot + 1, Slot::default);
         }
-        if self.slots[slot].call.replace((stream, call)).is_none() {
+        let entry = &mut self.slots[slot];
+        if entry.call.is_none() {
             self.n += 1;
         }
-        self.freshen(stream);
+        entry.call = Some((stream, call));
+        if !entry.is_fresh {
+            entry.is_fresh = true;
+            self.fresh.push(slot as u32);
+        }
     }
 
     /// The call of a stream, if it is not over.

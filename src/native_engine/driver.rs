@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use loopswap_rt::{Connection as _, Runtime};
 
-use crate::grpc::{Call, CallId, Head, Transport, refuse_headers};
+use crate::grpc::{Call, CallId, Head, Partials, Transport, refuse_headers};
 use crate::http2::{Connection, ErrorCode, Event, StreamKey, Violation};
 use crate::server::{Closed, House, Phase, PhaseWatch};
 use crate::service::Router;
@@ -31,8 +31,9 @@ const UNSENT_BYTES_MAX: usize = 128 * 1024;
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
 
-/// A connection that has been idle for this time, or up to twice as long, gives back what only a busy one needs.
-const SHRINK_AFTER: Duration = Duration::from_secs(1);
+/// A connection that has been idle for this time, or up to twice as long, gives back what only a busy one needs. Soon, so that of connections that come one
+/// after the other the next ones use it; to take it again costs some microseconds.
+const SHRINK_AFTER: Duration = Duration::from_millis(100);
 
 pub(super) struct Driver<R: Runtime> {
     runtime: R,
@@ -102,7 +103,8 @@ impl<R: Runtime> Driver<R> {
     pub(super) fn new(runtime: R, connection: R::Connection, router: Router, house: Rc<House>, phases: PhaseWatch) -> Self {
         let now = runtime.now();
         let ready = Ready::new(house.limits.concurrent_streams_max as usize);
-        let link = Rc::new(Link::new(Connection::new(Rc::clone(&house.limits), now), Arc::clone(&ready)));
+        let partials = Partials::new(house.limits.partial_messages_bytes_max);
+        let link = Rc::new(Link::new(Connection::new(Rc::clone(&house.limits), now), Arc::clone(&ready), partials));
         Self {
             runtime,
             connection,
@@ -254,7 +256,9 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn count_violations(&mut self) {
-        for violation in self.link.http2.borrow_mut().take_violations() {
+        let n_refused = self.link.partials.take_refused();
+        let refused = std::iter::repeat_n(Violation::PartialMessages, n_refused);
+        for violation in self.link.http2.borrow_mut().take_violations().into_iter().chain(refused) {
             self.house.counters.count(violation);
             tracing::debug!(peer = %self.connection.peer_addr(), "limit reached: {violation}");
         }

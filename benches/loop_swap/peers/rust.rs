@@ -18,7 +18,7 @@ pub(super) fn peers() -> Vec<Peer> {
             program: built().join("release").join(binary),
             args: args.iter().map(ToString::to_string).collect(),
             env: Vec::new(),
-            sleeps: package != "pajamax",
+            sleeps: !matches!(package, "floors" | "pajamax"),
             slow: false,
         },
     };
@@ -28,6 +28,9 @@ pub(super) fn peers() -> Vec<Peer> {
         peer("tonic multi_thread, glibc malloc", HYPER, "tokio multi_thread", "tonic", "tonic-glibc", &["multi_thread"]),
         peer("volo-grpc", HYPER, "tokio current_thread", "volo", "peer-volo", &[]),
         peer("xitca-web", "its own", "tokio current_thread", "xitca", "peer-xitca", &[]),
+        // No servers: what the kernel's sockets cost without a loop. By their side the floors of our loops show what a loop costs.
+        peer("canned floor raw epoll", "none", "none: epoll", "floors", "floor-epoll", &[]),
+        peer("canned floor raw io_uring", "none", "none: io_uring", "floors", "floor-io-uring", &[]),
         peer("pajamax (incomplete)", "its own, in part", "threads", "pajamax", "peer-pajamax", &[]),
     ]
 }
@@ -38,6 +41,7 @@ pub(super) fn sources(package: &str) -> Vec<PathBuf> {
     let folder = folder();
     let mut sources: Vec<_> = ["Cargo.toml", "Cargo.lock", "common/Cargo.toml", "common/src/lib.rs"].map(|name| folder.join(name)).into();
     let own: &[&str] = match package {
+        "floors" => &["Cargo.toml", "src/bin/floor-epoll.rs", "src/bin/floor-io-uring.rs", "../../../loop_swap/floor/answer.rs"],
         "tonic" => &["Cargo.toml", "build.rs", "src/lib.rs", "src/bin/tonic-glibc.rs", "src/bin/tonic-mimalloc.rs"],
         "pajamax" => &["Cargo.toml", "src/main.rs"],
         _ => &["Cargo.toml", "build.rs", "src/main.rs"],

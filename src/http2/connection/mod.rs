@@ -14,7 +14,6 @@ mod send;
 mod tests;
 mod time;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Instant;
@@ -23,6 +22,7 @@ use super::budget::Budget;
 use super::frame::{self, PAYLOAD_BYTES_MAX, setting};
 use super::hpack;
 use super::limits::{Limits, Violation};
+use super::queue::Queue;
 use super::streams::{Gone, StreamKey, Streams};
 use super::{ErrorCode, Head};
 
@@ -152,9 +152,9 @@ pub struct Connection {
 
     out: Vec<u8>,
     /// Streams that have something to send and a window for it, in turn.
-    sendable: VecDeque<StreamKey>,
+    sendable: Queue<StreamKey>,
     /// Events that no frame of a single stream has caused.
-    events: VecDeque<Event<'static>>,
+    events: Queue<Event<'static>>,
 
     pings: Pings,
     drain: Drain,
@@ -164,7 +164,7 @@ pub struct Connection {
     /// When the first stalled stream is to be judged.
     stall_deadline: Option<Instant>,
     budgets: Budgets,
-    violations: Vec<Violation>,
+    violations: Queue<Violation>,
 }
 
 /// What is left of the peer's budgets.
@@ -216,8 +216,8 @@ impl Connection {
             peer_window_initial: WINDOW_INITIAL,
             settings_acked: false,
             out,
-            sendable: VecDeque::new(),
-            events: VecDeque::new(),
+            sendable: Queue::default(),
+            events: Queue::default(),
             pings: Pings::default(),
             drain: Drain::Not,
             peer_goes_away: false,
@@ -232,7 +232,7 @@ impl Connection {
                 empty_frames: Budget::new(limits.empty_frames),
                 tiny_frames: Budget::new(limits.tiny_frames),
             },
-            violations: Vec::new(),
+            violations: Queue::default(),
             limits,
         }
     }
@@ -259,7 +259,7 @@ impl Connection {
 
     /// The limits that were reached since the last call.
     pub fn take_violations(&mut self) -> Vec<Violation> {
-        std::mem::take(&mut self.violations)
+        self.violations.take().into()
     }
 
     /// Gives back memory that only a busy connection needs. For one that has been idle for a while: its next call costs some thousand instructions more.
@@ -275,9 +275,9 @@ impl Connection {
         if self.out.is_empty() {
             self.out = Vec::new();
         }
-        self.sendable.shrink_to_fit();
-        self.events.shrink_to_fit();
-        self.violations.shrink_to_fit();
+        self.sendable.shrink();
+        self.events.shrink();
+        self.violations.shrink();
     }
 }
 

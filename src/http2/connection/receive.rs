@@ -25,10 +25,10 @@ pub(super) struct DataFrame {
     /// `None`: the payload belongs to no open stream, and is dropped.
     stream: Option<StreamKey>,
     /// Bytes of the payload that have not come yet, padding included.
-    left: usize,
+    left: u32,
     /// The padding's length is still to come.
     pad_unread: bool,
-    padding: usize,
+    padding: u8,
     /// The body ends with this frame, and the application has not been told.
     ends: bool,
 }
@@ -64,7 +64,7 @@ impl Connection {
 
     /// The next of the events that come by themselves. [`receive`](Self::receive) yields them too.
     pub fn poll_event(&mut self) -> Option<Event<'static>> {
-        self.events.pop_front()
+        self.events.pop()
     }
 
     fn step<'a>(&mut self, input: &mut &'a [u8]) -> Result<Step<'a>, Fault> {
@@ -185,7 +185,7 @@ impl Connection {
         }
         let stream = self.stream_for_data(header);
         let known = stream.as_ref().ok().copied().flatten();
-        self.data = Some(DataFrame { stream: known, left: header.len, pad_unread: padded, padding: 0, ends });
+        self.data = Some(DataFrame { stream: known, left: header.len as u32, pad_unread: padded, padding: 0, ends });
         stream.map(drop)
     }
 
@@ -203,10 +203,9 @@ impl Connection {
     /// The stream that takes a DATA frame, or none when its payload is to be dropped.
     fn stream_for_data(&mut self, header: &FrameHeader) -> Result<Option<StreamKey>, Fault> {
         let id = header.stream_id;
-        let Some(key) = self.streams.find(id) else {
+        let Some((key, stream)) = self.streams.find_mut(id) else {
             return self.frame_for_gone_stream(id).map(|()| None);
         };
-        let stream = self.streams.get_mut(key).expect("just found");
         if stream.remote_closed {
             return Err(Fault::Stream(id, ErrorCode::STREAM_CLOSED));
         }
@@ -245,20 +244,20 @@ impl Connection {
             *input = rest;
             data.pad_unread = false;
             data.left -= 1;
-            data.padding = usize::from(length);
-            if data.padding > data.left {
+            data.padding = length;
+            if u32::from(length) > data.left {
                 return Err(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "padding is longer than its frame"));
             }
             // Nobody will read it.
-            self.release_for(data.stream, 1 + data.padding);
+            self.release_for(data.stream, 1 + usize::from(length));
         }
-        let content = data.left - data.padding;
+        let content = (data.left - u32::from(data.padding)) as usize;
         if content == 0 && !data.ends {
             // The padding, and then the frame is over.
-            let n = data.padding.min(input.len());
+            let n = usize::from(data.padding).min(input.len());
             *input = &input[n..];
-            data.padding -= n;
-            data.left -= n;
+            data.padding -= n as u8;
+            data.left -= n as u32;
             if data.left > 0 {
                 self.data = Some(data);
                 return Ok(Step::Starved);
@@ -271,7 +270,7 @@ impl Connection {
             return Ok(Step::Starved);
         }
         *input = rest;
-        data.left -= bytes.len();
+        data.left -= bytes.len() as u32;
         let end = data.ends && bytes.len() == content;
         if end {
             data.ends = false;

@@ -151,12 +151,8 @@ impl Connection {
             // The peer may not know yet that ours is smaller than the protocol's.
             recv_window = recv_window.max(WINDOW_INITIAL);
         }
-        let key = self.streams.open(opened.stream_id, recv_window.min(i32::MAX as u32) as i32, self.peer_window_initial as i32);
-        if let Some(stream) = self.streams.get_mut(key) {
-            stream.remote_closed = opened.end;
-            stream.content_left = content_length.filter(|_| !opened.end);
-        }
-        key
+        let (recv_window, send_window) = (recv_window.min(i32::MAX as u32) as i32, self.peer_window_initial as i32);
+        self.streams.open(opened.stream_id, recv_window, send_window, opened.end, content_length.filter(|_| !opened.end))
     }
 
     fn request_head(&mut self, block: &[u8]) -> Result<Decoded, Fault> {

@@ -59,7 +59,7 @@ impl Connection {
         for stream in stalled {
             self.violations.push(Violation::Stalled);
             self.reset(stream, ErrorCode::CANCEL);
-            self.events.push_back(Event::Reset { stream, code: ErrorCode::CANCEL });
+            self.events.push(Event::Reset { stream, code: ErrorCode::CANCEL });
         }
     }
 }

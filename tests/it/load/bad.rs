@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use super::load;
 use crate::raw::{Block, Frame, PREFACE, code, data, flag, goaway, headers, kind, prefixed, rst_stream, settings};
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, loopswap, output};
 
 crate::on_every_loop!(
     what_is_not_http2_is_told,
@@ -19,6 +19,29 @@ crate::on_every_loop!(
     what_goaway_leaves_is_made_elsewhere,
     a_new_connection_after_a_broken_one,
 );
+
+/// Nobody is called, and the line says what to change.
+#[test]
+fn what_cannot_be_asked_for_is_refused() {
+    let proto = concat!(env!("CARGO_MANIFEST_DIR"), "/proto/helloworld.proto");
+    let cases: [(&[&str], &str); 7] = [
+        (&["-d", r#"{"name":7}"#], "bad --data: `name`: invalid type: integer `7`"),
+        (&["--payload", "2", "-d", r#"{"name":"Joe"}"#], "--payload 2 is less than the 3 bytes of the name"),
+        (&["--call", "a.B/C"], "--proto <FILE>"),
+        (&["--proto", proto], "--call <pkg.Service/Method>"),
+        (&["--proto", "/nowhere.proto", "--call", "a.B/C"], "bad --proto /nowhere.proto: "),
+        (&["--proto", proto, "--call", "helloworld.Greeter/SayBye"], "helloworld.Greeter has no method `SayBye`; it has: SayHello"),
+        (
+            &["--proto", proto, "--call", "helloworld.Greeter/SayHello", "-d", r#"{"sleep_millisecond":"soon"}"#],
+            "--data is no helloworld.HelloRequest: `sleep_millisecond`: ",
+        ),
+    ];
+    for (args, expected) in cases {
+        let ended = output(loopswap().args(["load", "127.0.0.1:1"]).args(args));
+        assert_eq!(ended.status.code(), Some(2), "{args:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "wanted `{expected}` in: {}", ended.stderr);
+    }
+}
 
 /// What a server does with the connection of a number, in turn.
 trait Script: Fn(usize, &mut Conversation) + Send + 'static {}
@@ -163,7 +186,7 @@ fn a_broken_connection_is_told(runtime: &str) {
     let huge = Frame::new(kind::DATA, 0, 1, vec![0; 20_000]);
     let cases: Vec<(Frame, &str)> = vec![
         (huge, "FRAME_SIZE_ERROR: a frame is larger than SETTINGS_MAX_FRAME_SIZE"),
-        (headers(1, Block::new().indexed(100).bytes()), "COMPRESSION_ERROR: a header block cannot be decoded"),
+        (headers(1, Block::new().indexed(100).bytes()), "COMPRESSION_ERROR: HPACK: an index that no table has"),
         (headers(99, head().bytes()), "PROTOCOL_ERROR: a frame on a stream that was never opened"),
         (goaway(7, code::ENHANCE_YOUR_CALM, "too_many_pings"), "the server closed it after GOAWAY, ENHANCE_YOUR_CALM: too_many_pings"),
     ];

@@ -17,6 +17,7 @@ crate::on_every_loop!(
     more_calls_than_streams,
     a_rate_for_a_time,
     stock_tonic_is_served,
+    a_method_of_any_proto,
     a_drain_loses_no_call,
     an_interrupt_leaves_what_was_done,
 );
@@ -88,6 +89,17 @@ fn stock_tonic_is_served(runtime: &str) {
     load(runtime, server.addr, &["-c", "100", "-n", "3000"]).is_right(3000);
     load(runtime, server.addr, &["-c", "20", "--connections", "20", "-n", "1000", "--payload", "1024"]).is_right(1000);
     load(runtime, server.addr, &["-c", "10", "-n", "100", "--payload", "65536"]).is_right(100);
+}
+
+/// The Greeter as somebody else's service: its file is read when the load begins.
+fn a_method_of_any_proto(runtime: &str) {
+    let server = serve(runtime, &[]);
+    let proto = concat!(env!("CARGO_MANIFEST_DIR"), "/proto/helloworld.proto");
+    let flags = ["-c", "20", "-n", "500", "--proto", proto, "--call", "helloworld.Greeter/SayHello"];
+    load(runtime, server.addr(), &[&flags[..], &["-d", r#"{"name":"Ann","sleepMillisecond":1}"#]].concat()).is_right(500);
+    // What the service says no to is told as it is.
+    let ran = load(runtime, server.addr(), &[&flags[..], &["-d", r#"{"sleepMillisecond":-1}"#]].concat());
+    assert_eq!(ran.report["statuses"], serde_json::json!({ "INVALID_ARGUMENT": 500 }), "{}", ran.report);
 }
 
 /// What was admitted ends well, the rest finds nobody.

@@ -255,6 +255,9 @@ impl Connection {
                 }
             }
             kind::GOAWAY => {
+                assert_eq!(frame.stream, 0, "GOAWAY is the connection's (RFC 9113, 6.8)");
+                let before = self.goaways.last().map_or(MAX_31_BITS, |goaway| goaway.last);
+                assert!(frame.number(0) <= before, "the last stream of GOAWAY grows from {before} (RFC 9113, 6.8): {frame:?}");
                 let debug = String::from_utf8(frame.payload[8..].to_vec()).expect("the debug data is text");
                 self.goaways.push(GoAway { last: frame.number(0), code: frame.number(4), debug });
             }

@@ -7,12 +7,11 @@ use tokio::net::TcpListener;
 use volo::net::incoming::DefaultIncoming;
 use volo_grpc::server::{Server, ServiceBuilder};
 
-use generated::helloworld::{Greeter, GreeterServer, HelloReply, HelloRequest};
+use generated::helloworld::helloworld::{Greeter, GreeterServer, HelloReply, HelloRequest};
 
 #[allow(unsafe_code, unreachable_pub, clippy::all)] // Generated.
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/helloworld.rs"));
-    pub use helloworld::helloworld;
 }
 
 #[global_allocator]
@@ -22,11 +21,11 @@ struct Hello;
 
 impl Greeter for Hello {
     async fn say_hello(&self, request: volo_grpc::Request<HelloRequest>) -> Result<volo_grpc::Response<HelloReply>, volo_grpc::Status> {
-        let HelloRequest { name, sleep_millisecond, .. } = request.into_inner();
+        let HelloRequest { name, sleep_millisecond } = request.into_inner();
         if let Some(time) = sleep_of(sleep_millisecond) {
             tokio::time::sleep(time).await;
         }
-        Ok(volo_grpc::Response::new(HelloReply { message: greeting(&name).into(), ..Default::default() }))
+        Ok(volo_grpc::Response::new(HelloReply { message: greeting(&name).into() }))
     }
 }
 
