@@ -157,12 +157,15 @@ fn asked(args: &Args) -> Result<ExitCode, String> {
         say(&outputs.write(&run)?);
         return Ok(ExitCode::SUCCESS);
     }
+    interrupt::watch()?;
     let outputs = Outputs::open(args)?;
-    let run = experiment(args)?;
-    if run.interrupted && run.cells.is_empty() {
+    let run = experiment(args);
+    // Before the first cell, what was ended may be what the plan is made by, which is an error like others.
+    if interrupt::stopped() && run.as_ref().map_or(true, |run| run.cells.is_empty()) {
         eprintln!("nothing was measured yet, so nothing is written");
         return Ok(interrupt::EXIT_CODE.into());
     }
+    let run = run?;
     say(&loopswap_report::tables(&run, style()));
     say(&outputs.write(&run)?);
     Ok(match (run.interrupted, run.all_worked()) {
@@ -180,7 +183,6 @@ fn experiment(args: &Args) -> Result<Run, String> {
         (true, false) => Plan::full(),
     };
     let plan = Plan { rounds: args.rounds.unwrap_or(plan.rounds), client: args.client, ..plan };
-    interrupt::watch()?;
     let machine = machine::inspect();
     let peers = args.peers.clone().unwrap_or(if args.bench { Choice::Ready } else { Choice::Of(Vec::new()) });
     let (peers, left_out) = peers::prepare(&peers, machine.server_cpu);
@@ -193,16 +195,19 @@ fn experiment(args: &Args) -> Result<Run, String> {
     say(&format!("{}, {}\n{plan}\n\n", run.machine.cpu, run.machine.kernel));
     let mut progress = Progress::new(cells.len());
     for cell in cells {
+        if interrupt::stopped() {
+            break;
+        }
         progress.begin(format!("round {} {} {}", cell.round + 1, cell.row.name, cell.shape));
         let result = cell.run(&run.machine, args.client);
         if interrupt::stopped() {
             // This cell's children were ended: its figures, if there are any, are not the server's.
-            run.interrupted = true;
             break;
         }
         record::add(&mut run, &cell, result);
         progress.end();
     }
+    run.interrupted = run.cells.len() < run.plan.n_cells;
     Ok(run)
 }
 
