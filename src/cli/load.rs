@@ -19,7 +19,7 @@ use crate::cli::progress::Bar;
 use crate::cli::terminal::{self, coloured, fail};
 use crate::cli::{duration, summary};
 use crate::greeter::HelloRequest;
-use crate::load::{Amount, Plan, Progress, Report, Watch, parse_data, run as run_plan};
+use crate::load::{Amount, Plan, Progress, Report, Watch, Workload, parse_data, run as run_plan};
 use crate::{Error, ErrorKind, EventLoop, UseLoop};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -45,9 +45,17 @@ pub(super) struct Args {
     #[arg(long, env = "LOOPSWAP_RPS", value_name = "N", default_value_t = 0)]
     rps: u32,
 
-    /// The HelloRequest: `name`, a string, and `sleep_millisecond`, an int32.
-    #[arg(short, long, env = "LOOPSWAP_DATA", value_name = "JSON", default_value = r#"{"name":"Joe","sleep_millisecond":10}"#, value_parser = parse_data)]
-    data: HelloRequest,
+    /// What to call. Each reply is checked: a greeting by its text, a block by its contents, an append by a number that no other has.
+    #[arg(long, env = "LOOPSWAP_CALL", value_name = "METHOD", value_enum, default_value = SAY_HELLO)]
+    call: Method,
+
+    /// For SayHello, the HelloRequest: `name`, a string, and `sleep_millisecond`, an int32 [default: {"name":"Joe","sleep_millisecond":10}].
+    #[arg(short, long, env = "LOOPSWAP_DATA", value_name = "JSON", value_parser = parse_data)]
+    data: Option<HelloRequest>,
+
+    /// For Read, the number of the block [default: a random one each time, of the server's choice].
+    #[arg(long, env = "LOOPSWAP_BLOCK", value_name = "N")]
+    block: Option<u64>,
 
     /// Begin calls for this long, and let --total be [default: no].
     #[arg(short = 'z', long, env = "LOOPSWAP_DURATION", value_name = "TIME", value_parser = duration)]
@@ -66,6 +74,37 @@ pub(super) struct Args {
     no_progress: bool,
 }
 
+const SAY_HELLO: &str = "helloworld.Greeter/SayHello";
+
+/// The methods that replies can be checked of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Method {
+    #[value(name = SAY_HELLO)]
+    SayHello,
+    /// Of a server with --blocks-file.
+    #[value(name = "blocks.Blocks/Read")]
+    Read,
+    /// Of a server with --blocks-file.
+    #[value(name = "blocks.Blocks/Append")]
+    Append,
+}
+
+impl Args {
+    /// The calls that are asked for.
+    fn workload(&self) -> Result<Workload, Error> {
+        let of_another =
+            |flag: &str, method: &str| Err(Error::usage(format!("{flag} is for {method}; ask for it by --call, or leave {flag} out")));
+        match (self.call, &self.data, self.block) {
+            (Method::Read | Method::Append, Some(_), _) => of_another("--data", SAY_HELLO),
+            (Method::SayHello | Method::Append, _, Some(_)) => of_another("--block", "blocks.Blocks/Read"),
+            (Method::SayHello, Some(data), None) => Ok(Workload::SayHello(data.clone())),
+            (Method::SayHello, None, None) => Ok(Workload::SayHello(HelloRequest { name: "Joe".into(), sleep_millisecond: 10 })),
+            (Method::Read, None, block) => Ok(Workload::ReadBlock(block)),
+            (Method::Append, None, None) => Ok(Workload::AppendBlock),
+        }
+    }
+}
+
 /// Runs the load, and prints the report.
 pub(super) fn run(args: Args) -> ExitCode {
     match load(args) {
@@ -77,7 +116,7 @@ pub(super) fn run(args: Args) -> ExitCode {
 fn load(args: Args) -> Result<ExitCode, Error> {
     let plan = Plan {
         target: args.client.target()?,
-        request: args.data,
+        workload: args.workload()?,
         concurrency: args.concurrency,
         connections: args.connections,
         amount: args.duration.map_or(Amount::Calls(args.total), Amount::Time),

@@ -11,14 +11,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use loopswap_rt::{Runtime, deadline_after, timeout};
-use prost::Message;
 use tokio::sync::{Notify, watch};
 use tonic::Status;
 
 use crate::client::Prepared;
-use crate::greeter::HelloReply;
 use crate::load::link::{Called, Caller, Link};
 use crate::load::tally::{Outcome, Tally};
+use crate::load::workload::Judge;
 use crate::load::{Amount, Early, Plan, Progress, Report};
 
 /// How long calls under way may take to end after the run was told to stop; then they are left uncounted.
@@ -34,10 +33,11 @@ pub(super) async fn run<R: Runtime>(
     links: &[Rc<Link<R>>],
     plan: &Plan,
     call: &Rc<Prepared>,
+    judge: &Rc<Judge>,
     progress: Arc<Progress>,
     stop: &mut watch::Receiver<bool>,
 ) -> Report {
-    let session = Rc::new(Session::new(runtime.now(), plan, Rc::clone(call), progress));
+    let session = Rc::new(Session::new(runtime.now(), plan, Rc::clone(call), Rc::clone(judge), progress));
     for n in 0..plan.concurrency {
         let (on, session, link) = (runtime.clone(), TaskOf::new(&session), Rc::clone(&links[n % links.len()]));
         runtime.spawn(async move {
@@ -74,10 +74,7 @@ struct Session {
     amount: Amount,
     rps: u32,
     call: Rc<Prepared>,
-    /// The reply that is right.
-    greeting: String,
-    /// The same, encoded: a reply with these bytes needs no decoding.
-    greeting_encoded: Vec<u8>,
+    judge: Rc<Judge>,
     start: Instant,
     /// Calls handed out so far.
     n_tickets: Cell<u64>,
@@ -111,15 +108,12 @@ impl Drop for TaskOf {
 }
 
 impl Session {
-    fn new(start: Instant, plan: &Plan, call: Rc<Prepared>, progress: Arc<Progress>) -> Self {
-        let greeting = format!("Hello, {}!", plan.request.name);
-        let greeting_encoded = HelloReply { message: greeting.clone() }.encode_to_vec();
+    fn new(start: Instant, plan: &Plan, call: Rc<Prepared>, judge: Rc<Judge>, progress: Arc<Progress>) -> Self {
         Self {
             amount: plan.amount,
             rps: plan.rps,
             call,
-            greeting,
-            greeting_encoded,
+            judge,
             start,
             n_tickets: Cell::new(0),
             stopping: Cell::new(false),
@@ -185,15 +179,9 @@ impl Session {
     }
 
     fn judge(&self, reply: Result<Bytes, Status>) -> Outcome {
-        let encoded = match reply {
-            Ok(encoded) if encoded == self.greeting_encoded => return Outcome::Right,
-            Ok(encoded) => encoded,
-            Err(status) => return Outcome::Failed(status),
-        };
-        match HelloReply::decode(encoded) {
-            Ok(reply) if reply.message == self.greeting => Outcome::Right,
-            Ok(reply) => Outcome::Wrong(format!("wrong reply: {:?} where {:?} was expected", reply.message, self.greeting)),
-            Err(error) => Outcome::Wrong(format!("wrong reply: not a HelloReply: {error}")),
+        match reply {
+            Ok(message) => self.judge.check(&message).map_or_else(Outcome::Wrong, |()| Outcome::Right),
+            Err(status) => Outcome::Failed(status),
         }
     }
 
