@@ -1,4 +1,4 @@
-//! A [`Connection`] in the shape that hyper reads and writes: borrowed buffers, polled. The server's engine and the client both stand on it.
+//! A [`Connection`] in the shape that hyper reads and writes: borrowed buffers, polled. The hyper engine stands on it.
 //!
 //! The two shapes differ in who owns the bytes. What is lent goes into hyper's buffer at once, and what does not fit waits here. What hyper
 //! writes is copied into a buffer that the connection then owns, and is reported as written at once: h2 may come back with other bytes after a

@@ -65,7 +65,7 @@ impl UseLoop for Sleepers {
             "total_s": total.as_secs_f64(),
             "requests_per_second": took.len() as f64 / total.as_secs_f64(),
             "slowest_ms": at(1.0), "fastest_ms": at(0.0), "average_ms": took.iter().sum::<f64>() / took.len() as f64,
-            "latency_ms": { "p50": at(0.5), "p99": at(0.99) },
+            "latency_ms": { "p50": at(0.5), "p90": at(0.9), "p99": at(0.99) },
         }))
     }
 }

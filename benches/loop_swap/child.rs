@@ -75,6 +75,22 @@ impl Server {
         Ok(Duration::from_nanos(nanos.sum()))
     }
 
+    /// What the kernel's clock found it at so far, in user mode and in the kernel, in ticks: too coarse to count time, good enough to split it.
+    pub(crate) fn ticks(&self) -> Option<(u64, u64)> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // The fields behind the name, which may hold anything, begin with the third.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    }
+
+    /// Its resident memory, in bytes.
+    pub(crate) fn memory(&self) -> Result<u64, String> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).map_err(|error| format!("it is gone: {error}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("it is gone: it has no memory")?;
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().map_err(|error| format!("VmRSS is{line}: {error}"))?;
+        Ok(kibibytes * 1024)
+    }
+
     /// Ends it in order.
     pub(crate) fn end(mut self) -> Result<(), String> {
         kill_process(Pid::from_child(&self.child), Signal::TERM).map_err(|error| format!("it is gone: {error}"))?;

@@ -1,47 +1,20 @@
 //! Where a run took place: figures without it mean nothing.
 
-use std::fmt;
 use std::fs;
 use std::process::Command;
 
+use loopswap_report::Machine;
 use rustix::thread::{CpuSet, sched_getaffinity};
-use serde::Serialize;
-
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Machine {
-    pub(crate) cpu: String,
-    pub(crate) kernel: String,
-    pub(crate) commit: String,
-    pub(crate) rustc: String,
-    pub(crate) command: String,
-    /// Where the server runs; `None` where this process may use one CPU only.
-    pub(crate) server_cpu: Option<usize>,
-    pub(crate) load_cpu: Option<usize>,
-}
-
-impl fmt::Display for Machine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cpu, kernel, commit, server_cpu, load_cpu, .. } = self;
-        write!(f, "{cpu}, {kernel}, commit {commit}; ")?;
-        match (server_cpu, load_cpu) {
-            (Some(server), Some(load)) => write!(f, "server on CPU {server}, load on CPU {load}"),
-            _ => f.write_str("one CPU for server and load: they compete, believe no figure but CPU a call"),
-        }
-    }
-}
 
 pub(crate) fn inspect() -> Machine {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")).map(|rest| rest.trim_start_matches([':', ' ', '\t']).trim());
     let uname = rustix::system::uname();
-    let set = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
-    let cpus: Vec<_> = (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect();
+    let cpus = cpus();
     let (server_cpu, load_cpu) = match cpus[..] {
         [first, second, ..] => (Some(first), Some(second)),
         _ => (None, None),
     };
     Machine {
-        cpu: format!("{} × {}", cpus.len(), model.unwrap_or("unknown CPU")),
+        cpu: cpu(),
         kernel: format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy()),
         commit: commit(),
         rustc: first_line(Command::new("rustc").arg("--version")),
@@ -52,6 +25,18 @@ pub(crate) fn inspect() -> Machine {
         server_cpu,
         load_cpu,
     }
+}
+
+/// How many CPUs of which model this process may use.
+pub(crate) fn cpu() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")).map(|rest| rest.trim_start_matches([':', ' ', '\t']).trim());
+    format!("{} × {}", cpus().len(), model.unwrap_or("unknown CPU"))
+}
+
+fn cpus() -> Vec<usize> {
+    let set = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
+    (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect()
 }
 
 fn commit() -> String {

@@ -1,8 +1,10 @@
-//! The experiment: every loop side by side, in one table.
+//! The experiment: every loop side by side, in tables and on a page.
 //!
-//!     cargo bench --bench loop_swap                        # everything, in about ten minutes
-//!     cargo bench --bench loop_swap -- --quick             # one short round
-//!     cargo bench --bench loop_swap -- --json FILE         # every measurement, too
+//!     cargo bench --bench loop_swap                                        # everything, in about ten minutes
+//!     cargo bench --bench loop_swap -- --quick --html report.html          # one short round, as a page
+//!     cargo bench --bench loop_swap -- --out benches/runs                  # and keep it: data, page, tables, command
+//!     cargo bench --bench loop_swap -- --from run.json --html report.html  # a kept run again, without measuring
+//!     cargo bench --bench loop_swap -- --compare A.json B.json             # what changed between two runs
 //!
 //! The built server is started as a child on each loop, on one worker, and loaded by `loopswap load`, another child, on another CPU where there is
 //! one. The cells of a round are interleaved, the server is restarted for each, and rounds repeat: whole rounds shift on a shared machine, so that
@@ -10,28 +12,35 @@
 //!
 //! Under `cargo test --benches` one small round proves that all of it works.
 
+mod blocks;
 mod ceiling;
 mod cell;
 mod child;
 mod client;
 mod floor;
+mod footprint;
+mod interrupt;
+mod kept;
 mod machine;
+mod outputs;
 mod plan;
-mod report;
+mod progress;
+mod raw;
+mod record;
 mod stock;
-mod table;
+mod stock_blocks;
 
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
+use loopswap_report::{Run, Style};
 
-use crate::cell::Outcome;
 use crate::client::Client;
+use crate::outputs::Outputs;
 use crate::plan::Plan;
-use crate::report::Report;
+use crate::progress::Progress;
 
 /// The binary's allocator, for the stock peer that this process becomes: the rows differ in the server, not in malloc.
 #[global_allocator]
@@ -45,9 +54,42 @@ struct Args {
     #[arg(long)]
     quick: bool,
 
-    /// Write every measurement to this file, as JSON.
+    /// Write the run to this file, as JSON: every measurement.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+
+    /// Write the run to this file, as a page that stands alone.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    /// Write the run to this file, as Markdown.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+
+    /// Write the run to this file, as CSV: a line for each measurement.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+
+    /// Keep the run in a folder of its own in this one, `<date>-<machine>`: data, page, tables, command.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Measure nothing: show the run of this file, which `--json` or `--out` wrote.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "client", "rounds", "out"])]
+    from: Option<PathBuf>,
+
+    /// Measure nothing: say what changed from run A to run B, and what of it is beyond noise.
+    #[arg(long, num_args = 2, value_names = ["A", "B"],
+        conflicts_with_all = ["quick", "client", "rounds", "out", "from", "json", "html", "markdown", "csv"])]
+    compare: Option<Vec<PathBuf>>,
+
+    /// Measure nothing: fail where the README's figures are not those of the newest kept run.
+    #[arg(long, conflicts_with_all = ["quick", "client", "rounds", "out", "from", "json", "html", "markdown", "csv", "compare"])]
+    check_readme: bool,
+
+    /// Measure nothing: write the figures of the newest kept run into the README.
+    #[arg(long, conflicts_with_all = ["quick", "client", "rounds", "out", "from", "json", "html", "markdown", "csv", "compare", "check_readme"])]
+    renew_readme: bool,
 
     /// Who loads the servers.
     #[arg(long, value_enum, default_value = "loopswap")]
@@ -65,6 +107,10 @@ struct Args {
     #[arg(long, hide = true)]
     serve_stock_tonic: bool,
 
+    /// The file of the peer's blocks.
+    #[arg(long, hide = true, value_name = "PATH", requires = "serve_stock_tonic")]
+    blocks_file: Option<PathBuf>,
+
     /// Be the floor: answer in this loop with the same bytes, whatever is asked.
     #[arg(long, hide = true, value_name = "LOOP")]
     serve_floor: Option<String>,
@@ -77,7 +123,7 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     if args.serve_stock_tonic {
-        return stock::serve();
+        return stock::serve(args.blocks_file.as_deref());
     }
     if let Some(word) = &args.serve_floor {
         return floor::serve(word);
@@ -85,9 +131,8 @@ fn main() -> ExitCode {
     if let Some(word) = &args.sleep_on {
         return ceiling::run(word);
     }
-    match experiment(&args) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+    match asked(&args) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -95,45 +140,87 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the experiment and prints it. False when a cell that should have worked did not.
-fn experiment(args: &Args) -> Result<bool, String> {
-    // Before the minutes of work, not after them.
-    let json = match &args.json {
-        None => None,
-        Some(path) => {
-            let file = std::fs::File::create(path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-            Some((path, file))
-        }
-    };
+/// Does what was asked for, which is to measure unless it is said otherwise.
+fn asked(args: &Args) -> Result<ExitCode, String> {
+    if let Some([a, b]) = args.compare.as_deref() {
+        say(&loopswap_report::compare(&Run::read(a)?, &Run::read(b)?, style())?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.check_readme || args.renew_readme {
+        say(&kept::readme(args.renew_readme)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(path) = &args.from {
+        let run = Run::read(path)?;
+        let outputs = Outputs::open(args)?;
+        say(&loopswap_report::tables(&run, style()));
+        say(&outputs.write(&run)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let outputs = Outputs::open(args)?;
+    let run = experiment(args)?;
+    say(&loopswap_report::tables(&run, style()));
+    say(&outputs.write(&run)?);
+    Ok(match (run.interrupted, run.all_worked()) {
+        (true, _) => interrupt::EXIT_CODE.into(),
+        (false, true) => ExitCode::SUCCESS,
+        (false, false) => ExitCode::FAILURE,
+    })
+}
+
+/// Runs the experiment, to its end or until it is interrupted.
+fn experiment(args: &Args) -> Result<Run, String> {
     let plan = match (args.bench, args.quick) {
         (false, _) => Plan::test(),
         (true, true) => Plan::quick(),
         (true, false) => Plan::full(),
     };
     let plan = Plan { rounds: args.rounds.unwrap_or(plan.rounds), client: args.client, ..plan };
-    let machine = machine::inspect();
-    say(&format!("{machine}\n{plan}\n\n"));
+    interrupt::watch()?;
     let rows = plan::rows()?;
     let cells = plan.cells(&rows);
-    let bar = ProgressBar::new(cells.len() as u64)
-        .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg} ({eta} left)").expect("a valid template"));
-    let mut outcomes = Vec::with_capacity(cells.len());
+    let mut run = record::new(machine::inspect(), &plan, &rows, cells.len());
+    say(&format!("{}, {}\n{plan}\n\n", run.machine.cpu, run.machine.kernel));
+    let footprints = footprint::tasks(&plan, &rows);
+    let mut progress = Progress::new(cells.len() + footprints.len());
     for cell in cells {
-        bar.set_message(format!("round {} {} {}", cell.round + 1, cell.row.name, cell.shape));
-        outcomes.push(Outcome { result: cell.run(&machine, args.client), cell });
-        bar.inc(1);
+        progress.begin(format!("round {} {} {}", cell.round + 1, cell.row.name, cell.shape));
+        let result = cell.run(&run.machine, args.client);
+        if interrupt::stopped() {
+            // This cell's children were ended: its figures, if there are any, are not the server's.
+            run.interrupted = true;
+            break;
+        }
+        record::add(&mut run, &cell, result);
+        progress.end();
     }
-    bar.finish_and_clear();
-    let report = Report::new(machine, plan, rows, outcomes);
-    say(&table::text(&report));
-    if let Some((path, file)) = json {
-        serde_json::to_writer_pretty(file, &report.to_json()).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        say(&format!("every measurement: {}\n", path.display()));
+    for task in footprints {
+        if run.interrupted {
+            break;
+        }
+        progress.begin(format!(
+            "round {} {} {}, {} at work, beside its calls",
+            task.round + 1,
+            task.row.name,
+            task.row.http2,
+            task.workers
+        ));
+        record::footprint(&mut run, &task, &plan);
+        if interrupt::stopped() {
+            // As above: what was measured last is not the server's.
+            run.interrupted = true;
+            run.footprints.pop();
+        }
+        progress.end();
     }
-    Ok(report.all_worked())
+    Ok(run)
+}
+
+fn style() -> Style {
+    if io::stdout().is_terminal() { Style::Terminal } else { Style::Markdown }
 }
 
 /// To standard output, which may be a pipe that nobody reads any more.
 fn say(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = io::stdout().write_all(text.as_bytes());
 }

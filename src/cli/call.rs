@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use crate::cli::client::ClientArgs;
 use crate::cli::duration;
 use crate::cli::terminal::{self, BAD, coloured, fail, styled};
-use crate::client::{Channel, Prepared, SAY_HELLO, Target, code_name, run_on};
+use crate::client::{Prepared, SAY_HELLO, Target, call_once, code_name, run_on};
 use crate::greeter::{HelloReply, HelloRequest};
 use crate::{Error, ErrorKind, EventLoop, UseLoop};
 
@@ -99,15 +99,12 @@ impl UseLoop for Call {
     type Output = Result<Called, Error>;
 
     fn with<R: Runtime>(self, runtime: R) -> Self::Output {
-        let call = Prepared::new(&self.target, SAY_HELLO, &self.request, self.timeout)?;
+        let call = Prepared::new(&self.target, SAY_HELLO, &self.request.encode_to_vec(), self.timeout)?;
         let on = runtime.clone();
         run_on(&runtime, move || async move {
-            let mut channel = Channel::open(&on, &self.target).await?;
-            let start = on.now();
-            let encoded = channel.call(&call).await;
-            let latency = on.now().saturating_duration_since(start);
-            let reply = encoded.map_err(|failure| failure.into_status()).and_then(|encoded| {
-                HelloReply::decode(encoded).map_err(|error| Status::internal(format!("the reply is not a HelloReply: {error}")))
+            let (encoded, latency) = call_once(&on, &self.target, call).await?;
+            let reply = encoded.and_then(|encoded| {
+                HelloReply::decode(&encoded[..]).map_err(|error| Status::internal(format!("the reply is not a HelloReply: {error}")))
             });
             Ok(Called { reply, latency })
         })

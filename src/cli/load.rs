@@ -19,7 +19,7 @@ use crate::cli::progress::Bar;
 use crate::cli::terminal::{self, coloured, fail};
 use crate::cli::{duration, summary};
 use crate::greeter::HelloRequest;
-use crate::load::{Amount, Plan, Progress, Report, Watch, Workload, parse_data, run as run_plan};
+use crate::load::{Amount, Plan, Progress, Report, Watch, Workload, pad_name, parse_data, run as run_plan};
 use crate::{Error, ErrorKind, EventLoop, UseLoop};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -57,6 +57,10 @@ pub(super) struct Args {
     #[arg(long, env = "LOOPSWAP_BLOCK", value_name = "N")]
     block: Option<u64>,
 
+    /// For SayHello, pad the name with x to this many bytes; 0 leaves it as it is. The reply is as long, and a greeting more.
+    #[arg(long, env = "LOOPSWAP_PAYLOAD", value_name = "BYTES", default_value_t = 0)]
+    payload: usize,
+
     /// Begin calls for this long, and let --total be [default: no].
     #[arg(short = 'z', long, env = "LOOPSWAP_DURATION", value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
@@ -75,6 +79,7 @@ pub(super) struct Args {
 }
 
 const SAY_HELLO: &str = "helloworld.Greeter/SayHello";
+const READ: &str = "blocks.Blocks/Read";
 
 /// The methods that replies can be checked of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -82,7 +87,7 @@ enum Method {
     #[value(name = SAY_HELLO)]
     SayHello,
     /// Of a server with --blocks-file.
-    #[value(name = "blocks.Blocks/Read")]
+    #[value(name = READ)]
     Read,
     /// Of a server with --blocks-file.
     #[value(name = "blocks.Blocks/Append")]
@@ -92,16 +97,24 @@ enum Method {
 impl Args {
     /// The calls that are asked for.
     fn workload(&self) -> Result<Workload, Error> {
-        let of_another =
-            |flag: &str, method: &str| Err(Error::usage(format!("{flag} is for {method}; ask for it by --call, or leave {flag} out")));
-        match (self.call, &self.data, self.block) {
-            (Method::Read | Method::Append, Some(_), _) => of_another("--data", SAY_HELLO),
-            (Method::SayHello | Method::Append, _, Some(_)) => of_another("--block", "blocks.Blocks/Read"),
-            (Method::SayHello, Some(data), None) => Ok(Workload::SayHello(data.clone())),
-            (Method::SayHello, None, None) => Ok(Workload::SayHello(HelloRequest { name: "Joe".into(), sleep_millisecond: 10 })),
-            (Method::Read, None, block) => Ok(Workload::ReadBlock(block)),
-            (Method::Append, None, None) => Ok(Workload::AppendBlock),
+        let flags = [
+            ("--data", SAY_HELLO, self.call != Method::SayHello && self.data.is_some()),
+            ("--payload", SAY_HELLO, self.call != Method::SayHello && self.payload > 0),
+            ("--block", READ, self.call != Method::Read && self.block.is_some()),
+        ];
+        if let Some((flag, method, _)) = flags.into_iter().find(|(_, _, is_of_another)| *is_of_another) {
+            return Err(Error::usage(format!("{flag} is for {method}; ask for it by --call, or leave {flag} out")));
         }
+        Ok(match self.call {
+            Method::SayHello => {
+                let article = || HelloRequest { name: "Joe".into(), sleep_millisecond: 10 };
+                let mut request = self.data.clone().unwrap_or_else(article);
+                pad_name(&mut request, self.payload)?;
+                Workload::SayHello(request)
+            }
+            Method::Read => Workload::ReadBlock(self.block),
+            Method::Append => Workload::AppendBlock,
+        })
     }
 }
 

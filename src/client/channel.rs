@@ -1,49 +1,63 @@
 //! A connection to a server, and the calls on it.
 
-use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
 
-use bytes::Bytes;
-use h2::client::{Builder, SendRequest};
-use hyper_util::rt::TokioIo;
-use loopswap_rt::{Runtime, timeout};
+use loopswap_rt::Runtime;
 use tonic::Status;
 
-use crate::client::{Prepared, Target, reply};
-use crate::hyper_io::HyperIo;
-use crate::{Error, ErrorKind};
+use crate::Error;
+use crate::client::answer::Answer;
+use crate::client::status::{from_reset, late};
+use crate::client::{Ended, Prepared, Target};
+use crate::http2::ErrorCode;
+use crate::http2::client::{Connection, Event, Request, StreamKey};
 
-/// The flow-control window of a stream and of the connection, in bytes. 1 MiB, as the server has it.
-const WINDOW_BYTES: u32 = 1024 * 1024;
+/// What may wait for a server that does not read. Calls stop at 64 KiB; the rest are answers to what the server sent, and resets. 4 MiB.
+const UNSENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Bytes of a reply's headers, decoded. 16 KiB, as the server allows for a call's.
-const HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
+/// A send buffer that has grown beyond this is given up.
+const SPARE_BYTES_MAX: usize = 256 * 1024;
 
-/// A connection on the current loop. Clones share it; it closes when the last of them is gone.
-#[derive(Clone, Debug)]
-pub(crate) struct Channel {
-    calls: SendRequest<Bytes>,
+/// A call to be made, or under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    /// From when its time counts.
+    pub(crate) due: Instant,
+    /// When it is given up.
+    pub(crate) until: Instant,
+    /// How often it has been taken to another connection.
+    pub(crate) n_moves: u32,
 }
 
-/// Why a call has no reply.
-#[derive(Clone, Debug)]
-pub(crate) enum Failure {
-    /// The connection takes no more calls: it broke, or the server closes it. The server has not seen this one, so it may be made on another.
-    NotSent(Status),
-    /// The call was made, and ended so.
-    Ended(Status),
+/// A connection. It is not a task: who owns it polls it, says when calls begin, and flushes.
+pub(crate) struct Channel<C> {
+    connection: C,
+    http2: Connection,
+    call: Rc<Prepared>,
+    request: Request,
+    /// The calls under way, in the slots of their streams.
+    calls: Vec<Option<Call>>,
+    n_calls: usize,
+    /// An answer has begun on it.
+    has_answered: bool,
+    /// The first bytes that came, which tell other protocols.
+    first: Vec<u8>,
+    /// The send buffer that is not in use.
+    spare: Vec<u8>,
+    broken: Option<Status>,
 }
 
-impl Failure {
-    /// What its caller is told.
-    pub(crate) fn into_status(self) -> Status {
-        match self {
-            Self::NotSent(status) | Self::Ended(status) => status,
-        }
-    }
+#[derive(Debug)]
+struct Call {
+    ticket: Ticket,
+    answer: Answer,
 }
 
-impl Channel {
-    /// Connects. The server's SETTINGS are not waited for: the first call goes out with ours.
+impl<C: loopswap_rt::Connection> Channel<C> {
+    /// Connects. The server's SETTINGS are not waited for: the first calls go out with ours.
     ///
     /// # Errors
     ///
@@ -52,47 +66,263 @@ impl Channel {
     /// # Cancel safety
     ///
     /// Dropping the future gives the attempt up.
-    pub(crate) async fn open<R: Runtime>(runtime: &R, target: &Target) -> Result<Self, Error> {
+    pub(crate) async fn open<R: Runtime<Connection = C>>(runtime: &R, target: &Target, call: Rc<Prepared>) -> Result<Self, Error> {
         let connection = target.connect(runtime).await?;
-        let io = TokioIo::new(HyperIo::new(connection, |_: &[u8]| ()));
-        let mut builder = Builder::new();
-        builder
-            .enable_push(false)
-            .initial_window_size(WINDOW_BYTES)
-            .initial_connection_window_size(WINDOW_BYTES)
-            .max_header_list_size(HEADER_LIST_BYTES_MAX);
-        let (calls, driver) = builder.handshake::<_, Bytes>(io).await.map_err(|error| {
-            Error::new(ErrorKind::Connect, format!("the connection to {} broke at once: {error}", target.text())).with_source(error)
-        })?;
-        runtime.spawn(async move {
-            if let Err(error) = driver.await {
-                // Each of its calls is told too.
-                tracing::debug!("connection closed: {error}");
+        Ok(Self {
+            connection,
+            http2: Connection::new(),
+            request: call.request(),
+            call,
+            calls: Vec::new(),
+            n_calls: 0,
+            has_answered: false,
+            first: Vec::new(),
+            spare: Vec::new(),
+            broken: None,
+        })
+    }
+
+    /// Calls under way.
+    pub(crate) fn n_calls(&self) -> usize {
+        self.n_calls
+    }
+
+    /// Whether the server has answered anything.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.has_answered
+    }
+
+    /// Why the connection is of no more use, if so; its calls have ended with this.
+    pub(crate) fn broken(&self) -> Option<&Status> {
+        self.broken.as_ref()
+    }
+
+    /// Whether no more calls can be made on it.
+    pub(crate) fn is_closed_to_new(&self) -> bool {
+        self.broken.is_some() || self.http2.is_closed_to_new()
+    }
+
+    /// Whether everything is sent that is to be sent.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.http2.n_output_bytes() == 0 && !self.connection.is_sending()
+    }
+
+    /// Whether a call can begin now: the server allows another stream, and reads what we send.
+    #[inline]
+    pub(crate) fn can_begin(&self) -> bool {
+        self.broken.is_none() && self.http2.can_open()
+    }
+
+    /// Writes a call, to be sent with the next [`flush`](Self::flush).
+    ///
+    /// # Panics
+    ///
+    /// When [`can_begin`](Self::can_begin) says no.
+    #[inline]
+    pub(crate) fn begin(&mut self, ticket: Ticket) {
+        let slot = self.http2.open(&mut self.request).slot();
+        if slot >= self.calls.len() {
+            self.calls.resize_with(slot + 1, || None);
+        }
+        self.calls[slot] = Some(Call { ticket, answer: Answer::default() });
+        self.n_calls += 1;
+    }
+
+    /// Receives once, and tells the calls that end by it, at the time when the bytes had come. Returns whether anything came: then there may be more.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        clock: &impl Fn() -> Instant,
+        ended: &mut impl FnMut(Ticket, Ended, Instant),
+    ) -> bool {
+        if self.broken.is_some() {
+            return false;
+        }
+        if let Err(error) = self.poll_sent(cx) {
+            self.end_with(broke(&error), clock(), ended);
+            return false;
+        }
+        let Self { connection, http2, call, calls, n_calls, has_answered, first, .. } = self;
+        let received = connection.poll_receive(cx, |bytes| {
+            if !http2.is_open() {
+                first.extend_from_slice(&bytes[..bytes.len().min(5_usize.saturating_sub(first.len()))]);
             }
+            let now = clock();
+            Intake { http2, calls, n_calls, has_answered, expected: call.expected(), now, ended: &mut *ended }.take(bytes);
+            bytes.len()
         });
-        Ok(Self { calls })
+        let why = match received {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(n)) if n > 0 => match self.http2.fault() {
+                Some(fault) => broke(&format_args!("{fault}{}", self.hint())),
+                None if self.http2.n_output_bytes() > UNSENT_BYTES_MAX => broke(&"the server does not read"),
+                None => return true,
+            },
+            Poll::Ready(Ok(_)) => match self.http2.going_away() {
+                Some(goaway) => broke(&format_args!("the server closed it after {goaway}")),
+                None => broke(&format_args!("the server closed it{}", self.hint())),
+            },
+            Poll::Ready(Err(error)) => broke(&error),
+        };
+        // Our last word, as far as the socket takes it.
+        self.flush(cx, clock(), ended);
+        self.end_with(why, clock(), ended);
+        true
     }
 
-    /// Makes a call, and waits for its reply: the encoded message.
-    ///
-    /// # Errors
-    ///
-    /// DEADLINE_EXCEEDED when its time is over; otherwise see [`Failure`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future cancels the call.
-    pub(crate) async fn call(&mut self, call: &Prepared) -> Result<Bytes, Failure> {
-        let late = |_| Err(Failure::Ended(Status::deadline_exceeded(format!("no reply within {:?}", call.timeout))));
-        timeout(call.timeout, self.exchange(call)).await.unwrap_or_else(late)
+    /// Sends what was written, as far as the socket takes it. Where it takes nothing any more, the calls end; returns whether that is so now.
+    pub(crate) fn flush(&mut self, cx: &mut Context<'_>, now: Instant, ended: &mut impl FnMut(Ticket, Ended, Instant)) -> bool {
+        while self.broken.is_none() && !self.connection.is_sending() && self.http2.n_output_bytes() > 0 {
+            let output = self.http2.take_output(std::mem::take(&mut self.spare));
+            self.connection.start_send(output);
+            if let Err(error) = self.poll_sent(cx) {
+                self.end_with(broke(&error), now, ended);
+                return true;
+            }
+        }
+        false
     }
 
-    async fn exchange(&mut self, call: &Prepared) -> Result<Bytes, Failure> {
-        let closed = |error: h2::Error| Failure::NotSent(Status::unavailable(format!("the connection is closed: {error}")));
-        poll_fn(|cx| self.calls.poll_ready(cx)).await.map_err(closed)?;
-        let (response, mut body) = self.calls.send_request(call.head.clone(), false).map_err(closed)?;
-        // Refused only when the stream has ended already, which the response tells better.
-        let _ = body.send_data(call.body.clone(), true);
-        reply::read(response).await.map_err(Failure::Ended)
+    /// Ends the calls whose time is over, and says when that is to be looked at again.
+    pub(crate) fn expire(&mut self, now: Instant, ended: &mut impl FnMut(Ticket, Ended, Instant)) -> Option<Instant> {
+        let mut next: Option<Instant> = None;
+        let mut late_ones = Vec::new();
+        for stream in self.http2.streams() {
+            let until = self.calls[stream.slot()].as_ref().expect("a stream has a call").ticket.until;
+            if until <= now {
+                late_ones.push(stream);
+            } else {
+                next = Some(next.map_or(until, |other| other.min(until)));
+            }
+        }
+        for stream in late_ones {
+            self.http2.reset(stream, ErrorCode::CANCEL);
+            self.n_calls -= 1;
+            let call = self.calls[stream.slot()].take().expect("it was just looked at");
+            ended(call.ticket, Ended::Failed(late(self.call.timeout())), now);
+        }
+        next
+    }
+
+    /// Looks after the send under way.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.connection.is_sending()
+            && let Poll::Ready((result, buffer)) = self.connection.poll_send(cx)
+        {
+            if buffer.capacity() <= SPARE_BYTES_MAX {
+                self.spare = buffer;
+            }
+            return result;
+        }
+        Ok(())
+    }
+
+    /// The connection is of no more use.
+    fn end_with(&mut self, why: Status, now: Instant, ended: &mut impl FnMut(Ticket, Ended, Instant)) {
+        for call in self.calls.drain(..).flatten() {
+            ended(call.ticket, Ended::Failed(why.clone()), now);
+        }
+        self.n_calls = 0;
+        self.broken = Some(why);
+    }
+
+    /// What the server may be instead.
+    fn hint(&self) -> &'static str {
+        match &self.first[..] {
+            _ if self.http2.is_open() => "",
+            b"HTTP/" => "; the server speaks HTTP/1",
+            // An alert or a handshake, of any version.
+            [0x15 | 0x16, 0x03, ..] => "; the server speaks TLS",
+            _ => "; does the server speak HTTP/2, without TLS?",
+        }
+    }
+}
+
+fn broke(why: &dyn std::fmt::Display) -> Status {
+    Status::unavailable(format!("the connection broke: {why}"))
+}
+
+/// What takes in received bytes: the channel without its socket, which lends them.
+struct Intake<'a, F> {
+    http2: &'a mut Connection,
+    calls: &'a mut Vec<Option<Call>>,
+    n_calls: &'a mut usize,
+    has_answered: &'a mut bool,
+    expected: &'a [u8],
+    now: Instant,
+    ended: &'a mut F,
+}
+
+impl<F: FnMut(Ticket, Ended, Instant)> Intake<'_, F> {
+    #[inline]
+    fn take(mut self, mut input: &[u8]) {
+        while let Some(event) = self.http2.receive(&mut input) {
+            self.event(event);
+        }
+    }
+
+    #[inline]
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Head { stream, head, end } => {
+                *self.has_answered = true;
+                let judged = self.answer(stream).head(&head, end);
+                self.goes_on(stream, judged, end);
+            }
+            Event::Data { stream, bytes, end } => {
+                let expected = self.expected;
+                let judged = self.answer(stream).data(bytes, expected);
+                let failed = judged.is_err();
+                self.goes_on(stream, judged, end);
+                if end && !failed {
+                    let call = self.take_call(stream);
+                    (self.ended)(call.ticket, call.answer.end(), self.now);
+                }
+            }
+            Event::Trailers { stream, head } => {
+                let call = self.take_call(stream);
+                (self.ended)(call.ticket, call.answer.trailers(&head, self.expected), self.now);
+            }
+            Event::Reset { stream, code } => {
+                let status = from_reset(code);
+                // 8.7: nothing was done.
+                let refused = code == ErrorCode::REFUSED_STREAM;
+                self.end(stream, if refused { Ended::Unprocessed(status) } else { Ended::Failed(status) });
+            }
+            Event::Refused { stream, why } => {
+                self.end(stream, Ended::Failed(Status::internal(format!("the answer breaks the protocol: {why}"))));
+            }
+            Event::Unprocessed { stream } => {
+                let why = self.http2.going_away().map_or_else(String::new, ToString::to_string);
+                self.end(stream, Ended::Unprocessed(Status::unavailable(format!("the server takes no more calls: {why}"))));
+            }
+        }
+    }
+
+    /// Ends the call if its answer is wrong already; `end`: nothing more would come of it.
+    #[inline]
+    fn goes_on(&mut self, stream: StreamKey, judged: Result<(), Status>, end: bool) {
+        if let Err(status) = judged {
+            if !end {
+                self.http2.reset(stream, ErrorCode::CANCEL);
+            }
+            self.end(stream, Ended::Failed(status));
+        }
+    }
+
+    fn end(&mut self, stream: StreamKey, how: Ended) {
+        let call = self.take_call(stream);
+        (self.ended)(call.ticket, how, self.now);
+    }
+
+    #[inline]
+    fn answer(&mut self, stream: StreamKey) -> &mut Answer {
+        &mut self.calls[stream.slot()].as_mut().expect("a stream that is told of has a call").answer
+    }
+
+    #[inline]
+    fn take_call(&mut self, stream: StreamKey) -> Call {
+        *self.n_calls -= 1;
+        self.calls[stream.slot()].take().expect("a stream that is told of has a call")
     }
 }

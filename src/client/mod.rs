@@ -1,25 +1,32 @@
-//! A gRPC client that lives on the current loop: unary calls over HTTP/2, spoken by h2 on a connection of any [`Runtime`].
+//! A gRPC client that lives on the current loop: unary calls over our own HTTP/2, on a connection of any [`Runtime`].
 //!
 //! * `target` turns what a person wrote into addresses, and says what to do when nobody answers there.
-//! * `channel` opens a connection, whose driver is a task of the loop, and makes calls on it.
-//! * `prepared` is a call as bytes, so that making it again costs no encoding; `reply` reads what comes back; `status` knows the rules by which an
-//!   answer, or its absence, becomes a gRPC status.
+//! * `prepared` is a call as bytes, so that making it again costs no encoding, and the reply that is expected, so that a right one is only compared.
+//! * `channel` is a connection with its calls: one receive, all its frames, the ends of calls, new calls, one send. It is no task: who owns it polls it.
+//! * `answer` reads what comes back for a call; `status` knows the rules by which an answer, or its absence, becomes a gRPC status.
 //!
 //! No streaming, TLS, compression or balancing: it serves `loopswap call` and `loopswap load`.
 
+mod answer;
 mod channel;
 mod prepared;
-mod reply;
 mod status;
 mod target;
 
-use loopswap_rt::{Runtime, Worker};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use loopswap_rt::{Runtime, Worker, deadline_after, timeout};
+use tonic::Status;
 
 use crate::Error;
 
-pub(crate) use channel::{Channel, Failure};
+pub(crate) use answer::Ended;
+pub(crate) use channel::{Channel, Ticket};
 pub(crate) use prepared::Prepared;
-pub(crate) use status::code_name;
+pub(crate) use status::{code_name, late};
 pub(crate) use target::Target;
 
 /// The path of the Greeter's one method.
@@ -37,4 +44,41 @@ where
     T: 'static,
 {
     runtime.probe().and_then(|()| runtime.run(&Worker::new(0), main)).map_err(|why| Error::unavailable(R::NAME, why))?
+}
+
+/// Makes one call on a connection of its own, and says how long it took once there was a connection.
+///
+/// # Errors
+///
+/// Nobody answers at the target. How the call ended is no error of this.
+///
+/// # Cancel safety
+///
+/// Dropping the future closes the connection.
+pub(crate) async fn call_once<R: Runtime>(
+    runtime: &R,
+    target: &Target,
+    call: Prepared,
+) -> Result<(Result<Vec<u8>, Status>, Duration), Error> {
+    let allowed = call.timeout();
+    let mut channel = Channel::open(runtime, target, Rc::new(call)).await?;
+    let start = runtime.now();
+    channel.begin(Ticket { due: start, until: deadline_after(start, allowed), n_moves: 0 });
+    let reply = poll_fn(|cx| {
+        let mut ended = None;
+        loop {
+            let mut told = |_, end, _| ended = Some(end);
+            let received = channel.poll(cx, &|| runtime.now(), &mut told);
+            channel.flush(cx, runtime.now(), &mut told);
+            match ended.take() {
+                Some(Ended::Message(message)) => return Poll::Ready(Ok(message)),
+                Some(Ended::AsExpected) => return Poll::Ready(Err(Status::internal("no reply was expected"))),
+                Some(Ended::Failed(status) | Ended::Unprocessed(status)) => return Poll::Ready(Err(status)),
+                None if received => {}
+                None => return Poll::Pending,
+            }
+        }
+    });
+    let reply = timeout(allowed, reply).await.unwrap_or_else(|_| Err(late(allowed)));
+    Ok((reply, runtime.now().saturating_duration_since(start)))
 }

@@ -3,95 +3,152 @@
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, Request, Version, header};
+use http::uri::{Authority, PathAndQuery};
 
 use crate::Error;
 use crate::client::Target;
+use crate::http2::client::Request;
 
 /// The prefix of a message: whether it is compressed, and its length in four bytes (gRPC, PROTOCOL-HTTP2.md).
-pub(super) const PREFIX_BYTES: usize = 5;
+const PREFIX_BYTES: usize = 5;
 
-/// A call, ready to be sent.
+/// The whole message of a body.
+///
+/// # Errors
+///
+/// What is wrong with a body that is not exactly one message.
+pub(super) fn message(mut body: Vec<u8>) -> Result<Vec<u8>, &'static str> {
+    let Some((prefix, message)) = body.split_first_chunk::<PREFIX_BYTES>() else {
+        let what = if body.is_empty() { "without a message" } else { "with a message that is cut short" };
+        return Err(what);
+    };
+    let [compressed, len @ ..] = *prefix;
+    if compressed != 0 {
+        return Err("with a message that is compressed, which was not offered");
+    }
+    match message.len().cmp(&(u32::from_be_bytes(len) as usize)) {
+        std::cmp::Ordering::Less => Err("with a message that is cut short"),
+        std::cmp::Ordering::Equal => {
+            body.drain(..PREFIX_BYTES);
+            Ok(body)
+        }
+        std::cmp::Ordering::Greater => Err("with more than one message"),
+    }
+}
+
+/// A call, ready to be sent on any connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
-    pub(super) head: Request<()>,
-    pub(super) body: Bytes,
-    pub(super) timeout: Duration,
+    path: String,
+    authority: String,
+    body: Bytes,
+    timeout: Duration,
+    /// The body of the reply that is right; empty where none is known.
+    expected: Bytes,
 }
 
 impl Prepared {
-    /// A call of the method at `path`. `timeout` is told to the server, and kept by the client too.
+    /// A call of the method at `path` with an encoded message. `timeout` is told to the server, and kept by the client too.
     ///
     /// # Errors
     ///
     /// The target's name cannot stand in `:authority`; the timeout leaves no time.
-    pub(crate) fn new(target: &Target, path: &'static str, message: &impl prost::Message, timeout: Duration) -> Result<Self, Error> {
+    pub(crate) fn new(target: &Target, path: &str, message: &[u8], timeout: Duration) -> Result<Self, Error> {
         if timeout.is_zero() {
             return Err(Error::usage("a timeout of 0 leaves a call no time; write it as in 10s"));
         }
-        let uri = http::Uri::builder().scheme("http").authority(target.authority()).path_and_query(path).build();
-        let uri = uri.map_err(|error| Error::usage(format!("bad address `{}`: {error}", target.text())).with_source(error))?;
-        let mut head = Request::new(());
-        *head.method_mut() = Method::POST;
-        *head.version_mut() = Version::HTTP_2;
-        *head.uri_mut() = uri;
-        *head.headers_mut() = headers(timeout);
-        Ok(Self { head, body: framed(message), timeout })
+        let bad = |error: &dyn std::fmt::Display| Error::usage(format!("bad address `{}`: {error}", target.text()));
+        let authority = Authority::try_from(target.authority()).map_err(|error| bad(&error).with_source(error))?;
+        let path = PathAndQuery::try_from(path).map_err(|error| bad(&error).with_source(error))?;
+        Ok(Self { path: path.to_string(), authority: authority.to_string(), body: framed(message), timeout, expected: Bytes::new() })
+    }
+
+    /// A reply of these bytes is told from others while it arrives, and not kept.
+    #[must_use]
+    pub(crate) fn expecting(self, message: &[u8]) -> Self {
+        Self { expected: framed(message), ..self }
+    }
+
+    /// How long the call may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The body of the reply that is right; empty where none is known.
+    pub(super) fn expected(&self) -> &[u8] {
+        &self.expected
+    }
+
+    /// The request, for one connection (gRPC, PROTOCOL-HTTP2.md, "Requests").
+    pub(super) fn request(&self) -> Request {
+        let fields = [
+            (":method", "POST".into()),
+            (":scheme", "http".into()),
+            (":path", self.path.clone()),
+            (":authority", self.authority.clone()),
+            ("te", "trailers".into()),
+            ("grpc-timeout", grpc_timeout(self.timeout)),
+            ("content-type", "application/grpc".into()),
+            ("user-agent", concat!("grpc-rust-loopswap/", env!("CARGO_PKG_VERSION")).into()),
+        ];
+        Request::new(fields, self.body.clone())
     }
 }
 
-fn headers(timeout: Duration) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(4);
-    headers.insert("grpc-timeout", grpc_timeout(timeout));
-    headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("grpc-rust-loopswap/", env!("CARGO_PKG_VERSION"))));
-    headers
-}
-
-fn framed(message: &impl prost::Message) -> Bytes {
-    let len = message.encoded_len();
-    let mut framed = BytesMut::with_capacity(PREFIX_BYTES + len);
+fn framed(message: &[u8]) -> Bytes {
+    let mut framed = BytesMut::with_capacity(PREFIX_BYTES + message.len());
     framed.put_u8(0);
-    framed.put_u32(u32::try_from(len).expect("prost bounds a message by 2 GiB"));
-    message.encode(&mut framed).expect("a BytesMut grows");
+    framed.put_u32(u32::try_from(message.len()).expect("prost bounds a message by 2 GiB"));
+    framed.put_slice(message);
     framed.freeze()
 }
 
 /// `grpc-timeout`: at most eight digits and a unit; the finest that fits, rounded up (gRPC, PROTOCOL-HTTP2.md).
-fn grpc_timeout(timeout: Duration) -> HeaderValue {
+fn grpc_timeout(timeout: Duration) -> String {
     const DIGITS_MAX: u128 = 99_999_999;
     let units = [("n", 1), ("u", 1_000), ("m", 1_000_000), ("S", 1_000_000_000), ("M", 60_000_000_000), ("H", 3_600_000_000_000)];
     let fitting = units.iter().map(|(unit, ns)| (unit, timeout.as_nanos().div_ceil(*ns))).find(|(_, n)| *n <= DIGITS_MAX);
-    let text = fitting.map_or_else(|| format!("{DIGITS_MAX}H"), |(unit, n)| format!("{n}{unit}"));
-    HeaderValue::try_from(text).expect("digits and a letter")
+    fitting.map_or_else(|| format!("{DIGITS_MAX}H"), |(unit, n)| format!("{n}{unit}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use prost::Message;
+
     use super::*;
     use crate::greeter::HelloRequest;
 
     #[test]
     fn tells_the_timeout_in_the_finest_unit_that_fits() {
-        let of = |timeout| grpc_timeout(timeout).to_str().unwrap().to_owned();
-        assert_eq!(of(Duration::from_nanos(1)), "1n");
-        assert_eq!(of(Duration::from_millis(10)), "10000000n");
-        assert_eq!(of(Duration::from_millis(100)), "100000u");
-        assert_eq!(of(Duration::from_secs(20)), "20000000u");
-        assert_eq!(of(Duration::new(100, 1)), "100001m");
-        assert_eq!(of(Duration::MAX), "99999999H");
+        assert_eq!(grpc_timeout(Duration::from_nanos(1)), "1n");
+        assert_eq!(grpc_timeout(Duration::from_millis(10)), "10000000n");
+        assert_eq!(grpc_timeout(Duration::from_millis(100)), "100000u");
+        assert_eq!(grpc_timeout(Duration::from_secs(20)), "20000000u");
+        assert_eq!(grpc_timeout(Duration::new(100, 1)), "100001m");
+        assert_eq!(grpc_timeout(Duration::MAX), "99999999H");
     }
 
     #[test]
     fn frames_the_message() {
         let message = HelloRequest { name: "Joe".into(), sleep_millisecond: 10 };
-        assert_eq!(&framed(&message)[..], b"\0\0\0\0\x07\x0a\x03Joe\x10\x0a");
+        assert_eq!(&framed(&message.encode_to_vec())[..], b"\0\0\0\0\x07\x0a\x03Joe\x10\x0a");
     }
 
     #[test]
     fn refuses_a_timeout_of_nothing() {
         let target = Target::resolve("127.0.0.1:9999").unwrap();
-        assert!(Prepared::new(&target, "/a/b", &HelloRequest::default(), Duration::ZERO).is_err());
+        assert!(Prepared::new(&target, "/a/b", b"", Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn takes_exactly_one_message() {
+        let message = |bytes: &[u8]| message(bytes.to_vec());
+        assert_eq!(message(b"\0\0\0\0\x03abc").unwrap(), b"abc");
+        assert_eq!(message(b"\0\0\0\0\0").unwrap(), b"");
+        assert!(message(b"").unwrap_err().contains("without a message"));
+        assert!(message(b"\0\0\0").unwrap_err().contains("cut short"));
+        assert!(message(b"\0\0\0\0\x04abc").unwrap_err().contains("cut short"));
+        assert!(message(b"\0\0\0\0\x02abc").unwrap_err().contains("more than one"));
+        assert!(message(b"\x01\0\0\0\x03abc").unwrap_err().contains("compressed"));
     }
 }

@@ -1,20 +1,56 @@
 //! How an answer, or its absence, becomes a gRPC status: the rules of the gRPC protocol, in one place.
 
-use h2::Reason;
-use http::{HeaderMap, StatusCode};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tonic::{Code, Status};
 
-/// The status that headers or trailers carry; `None` where they carry none. OK without looking at its message, which means nothing.
-pub(super) fn carried(headers: &HeaderMap) -> Option<Result<(), Status>> {
-    if headers.get(Status::GRPC_STATUS)?.as_bytes() == b"0" {
+use crate::http2::ErrorCode;
+use crate::http2::client::AnswerHead;
+
+/// What a header block of an answer means; judged once for all answers that share it.
+pub(super) struct Judged {
+    /// As the head of an answer that goes on: an error ends its call.
+    pub(super) as_head: Result<(), Status>,
+    /// As trailers: the status; `None` where they carry none.
+    pub(super) carried: Option<Result<(), Status>>,
+}
+
+impl Judged {
+    pub(super) fn of(head: &AnswerHead) -> Self {
+        let carried = carried(head);
+        let as_head = match &carried {
+            Some(Err(status)) => Err(status.clone()),
+            Some(Ok(())) => Err(Status::internal("the server answered OK without a message")),
+            None if head.status() != 200 => Err(from_http(head.status())),
+            None if !is_grpc(head) => Err(Status::unknown("the answer's content-type is not application/grpc; is it a gRPC server?")),
+            None => Ok(()),
+        };
+        Self { as_head, carried }
+    }
+}
+
+fn is_grpc(head: &AnswerHead) -> bool {
+    head.get(b"content-type").is_some_and(|value| value.starts_with(b"application/grpc"))
+}
+
+/// The status that a header block carries; `None` where it carries none. OK without looking at its message, which means nothing.
+fn carried(head: &AnswerHead) -> Option<Result<(), Status>> {
+    if head.get(Status::GRPC_STATUS.as_str().as_bytes())? == b"0" {
         return Some(Ok(()));
     }
-    Status::from_header_map(headers).map(|status| if status.code() == Code::Ok { Ok(()) } else { Err(status) })
+    let mut headers = HeaderMap::new();
+    for (name, value) in head.fields() {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+            headers.append(name, value);
+        }
+    }
+    Status::from_header_map(&headers).map(|status| if status.code() == Code::Ok { Ok(()) } else { Err(status) })
 }
 
 /// What an HTTP answer without grpc-status means (gRPC, http-grpc-status-mapping.md).
-pub(super) fn from_http(status: StatusCode) -> Status {
-    let code = match status.as_u16() {
+fn from_http(status: u16) -> Status {
+    let code = match status {
         400 => Code::Internal,
         401 => Code::Unauthenticated,
         403 => Code::PermissionDenied,
@@ -22,27 +58,25 @@ pub(super) fn from_http(status: StatusCode) -> Status {
         429 | 502..=504 => Code::Unavailable,
         _ => Code::Unknown,
     };
-    Status::new(code, format!("the server answered HTTP {status}, without grpc-status"))
+    let name = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
+    Status::new(code, format!("the server answered HTTP {}, without grpc-status", format!("{status} {name}").trim_end()))
 }
 
-/// What an error of the stream or of the connection means (gRPC, PROTOCOL-HTTP2.md, "Errors").
-pub(super) fn from_h2(error: &h2::Error) -> Status {
-    if !error.is_reset() {
-        // What we found wrong ourselves is mostly another protocol.
-        let hint = if error.is_library() { "; does the server speak HTTP/2, without TLS?" } else { "" };
-        return Status::unavailable(format!("the connection broke: {error}{hint}"));
-    }
-    Status::new(error.reason().map_or(Code::Internal, from_reset), format!("the call was reset: {error}"))
-}
-
-fn from_reset(reason: Reason) -> Code {
-    match reason {
-        Reason::REFUSED_STREAM => Code::Unavailable,
-        Reason::CANCEL => Code::Cancelled,
-        Reason::ENHANCE_YOUR_CALM => Code::ResourceExhausted,
-        Reason::INADEQUATE_SECURITY => Code::PermissionDenied,
+/// What a reset of the stream means (gRPC, PROTOCOL-HTTP2.md, "Errors").
+pub(super) fn from_reset(code: ErrorCode) -> Status {
+    let of_grpc = match code {
+        ErrorCode::REFUSED_STREAM => Code::Unavailable,
+        ErrorCode::CANCEL => Code::Cancelled,
+        ErrorCode::ENHANCE_YOUR_CALM => Code::ResourceExhausted,
+        ErrorCode::INADEQUATE_SECURITY => Code::PermissionDenied,
         _ => Code::Internal,
-    }
+    };
+    Status::new(of_grpc, format!("the call was reset by the server: {code}"))
+}
+
+/// What a call without a reply ends with.
+pub(crate) fn late(timeout: Duration) -> Status {
+    Status::deadline_exceeded(format!("no reply within {timeout:?}"))
 }
 
 /// A code's name, as the gRPC documents spell it.
@@ -72,44 +106,56 @@ pub(crate) fn code_name(code: Code) -> &'static str {
 mod tests {
     use super::*;
 
-    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
-        fields.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    fn block(fields: &[(&str, &str)]) -> Judged {
+        Judged::of(&AnswerHead::of(fields))
     }
 
     #[test]
     fn reads_the_status_and_decodes_its_message() {
-        assert!(carried(&headers(&[])).is_none());
-        assert!(carried(&headers(&[("grpc-status", "0"), ("grpc-message", "ignored")])).unwrap().is_ok());
-        let status = carried(&headers(&[("grpc-status", "5"), ("grpc-message", "no%20such%20%C3%BC")])).unwrap().unwrap_err();
+        assert!(block(&[]).carried.is_none());
+        assert!(block(&[("grpc-status", "0"), ("grpc-message", "ignored")]).carried.unwrap().is_ok());
+        let status = block(&[("grpc-status", "5"), ("grpc-message", "no%20such%20%C3%BC")]).carried.unwrap().unwrap_err();
         assert_eq!((status.code(), status.message()), (Code::NotFound, "no such \u{fc}"));
-        let status = carried(&headers(&[("grpc-status", "banana")])).unwrap().unwrap_err();
+        let status = block(&[("grpc-status", "banana")]).carried.unwrap().unwrap_err();
         assert_eq!(status.code(), Code::Unknown);
     }
 
     #[test]
+    fn judges_heads() {
+        let head = |fields: &[(&str, &str)]| block(fields).as_head.map_err(|status| (status.code(), status.message().to_owned()));
+        assert_eq!(head(&[(":status", "200"), ("content-type", "application/grpc+proto")]), Ok(()));
+        let (code, message) = head(&[(":status", "503"), ("content-type", "text/html")]).unwrap_err();
+        assert_eq!((code, &message[..]), (Code::Unavailable, "the server answered HTTP 503 Service Unavailable, without grpc-status"));
+        assert!(head(&[(":status", "200"), ("content-type", "text/html")]).unwrap_err().1.contains("is it a gRPC server?"));
+        assert!(head(&[(":status", "200"), ("grpc-status", "0")]).unwrap_err().1.contains("OK without a message"));
+        assert_eq!(head(&[(":status", "503"), ("grpc-status", "7")]).unwrap_err().0, Code::PermissionDenied);
+    }
+
+    #[test]
     fn maps_http_statuses_as_the_document_says() {
-        let codes = [400, 401, 403, 404, 429, 502, 503, 504, 500, 200].map(|n| from_http(StatusCode::from_u16(n).unwrap()).code());
+        let codes = [400, 401, 403, 404, 429, 502, 503, 504, 500, 200].map(|n| from_http(n).code());
         use Code::*;
-        assert_eq!(
-            codes,
-            [
-                Internal,
-                Unauthenticated,
-                PermissionDenied,
-                Unimplemented,
-                Unavailable,
-                Unavailable,
-                Unavailable,
-                Unavailable,
-                Unknown,
-                Unknown
-            ]
-        );
+        let expected = [
+            Internal,
+            Unauthenticated,
+            PermissionDenied,
+            Unimplemented,
+            Unavailable,
+            Unavailable,
+            Unavailable,
+            Unavailable,
+            Unknown,
+            Unknown,
+        ];
+        assert_eq!(codes, expected);
     }
 
     #[test]
     fn maps_resets_as_the_document_says() {
-        let codes = [Reason::NO_ERROR, Reason::REFUSED_STREAM, Reason::CANCEL, Reason::ENHANCE_YOUR_CALM].map(from_reset);
-        assert_eq!(codes, [Code::Internal, Code::Unavailable, Code::Cancelled, Code::ResourceExhausted]);
+        let codes = [ErrorCode::NO_ERROR, ErrorCode::REFUSED_STREAM, ErrorCode::CANCEL, ErrorCode::ENHANCE_YOUR_CALM];
+        assert_eq!(
+            codes.map(|code| from_reset(code).code()),
+            [Code::Internal, Code::Unavailable, Code::Cancelled, Code::ResourceExhausted]
+        );
     }
 }

@@ -73,6 +73,11 @@ impl Answer {
         }
     }
 
+    /// The client may send its body.
+    pub(super) fn go_ahead(&self) {
+        self.transport.go_ahead(self.id);
+    }
+
     /// Opens the answer, if it is not open yet.
     pub(crate) fn head(&self, metadata: Option<MetadataMap>) {
         if self.stage() != Stage::Awaited {

@@ -50,14 +50,17 @@ impl Call {
         let admitted = head.with_verdict(
             |head| judge(router, head),
             |verdict| match verdict {
-                Ok(admitted) => Some((admitted.route.clone(), admitted.timeout)),
+                Ok(admitted) => Some((admitted.route.clone(), admitted.timeout, admitted.expects_continue)),
                 Err(refusal) => {
                     refusal.answer(&answer);
                     None
                 }
             },
         );
-        let (route, timeout) = admitted?;
+        let (route, timeout, expects_continue) = admitted?;
+        if expects_continue && !ends {
+            answer.go_ahead();
+        }
         let deadline = timeout.map(|timeout| deadline_after(now, timeout));
         let mut call = Self { answer, deadline, state: State::Over };
         match route {

@@ -39,6 +39,9 @@ pub(crate) trait Transport {
     /// with one message need not ask.
     fn poll_room(&self, call: CallId, cx: &mut Context<'_>) -> Poll<()>;
 
+    /// The client waits to be told that its body is wanted: tells it, if the engine can. Comes before all else, and never after the request's end.
+    fn go_ahead(&self, call: CallId);
+
     /// Opens the answer. With `end` it is the whole of it.
     fn head(&self, call: CallId, head: ResponseHead<'_>, end: bool);
 

@@ -11,6 +11,8 @@
 //! * `grpc-encoding` other than `identity` is UNIMPLEMENTED, with `grpc-accept-encoding: identity`. Tonic's services judge it themselves.
 //! * A timeout that cannot be read is INTERNAL, as in grpc-go; one of 0 is DEADLINE_EXCEEDED at once.
 //! * A `-bin` field that is no base64 is INTERNAL.
+//! * `expect: 100-continue` is answered with 100 where the request is admitted, else with the refusal (RFC 9110, 10.1.1); on hyper, which cannot say
+//!   100, with nothing. Other expectations are ignored, as the RFC allows.
 //! * A path is compared byte by byte; one that names no method is UNIMPLEMENTED.
 
 use std::time::Duration;
@@ -30,6 +32,8 @@ pub(super) type Verdict = Result<Admitted, Refusal>;
 pub(super) struct Admitted {
     pub(super) route: Route,
     pub(super) timeout: Option<Duration>,
+    /// The client sends no body before it is told to, or has waited for a while.
+    pub(super) expects_continue: bool,
 }
 
 /// An answer that is a head and nothing else.
@@ -55,8 +59,9 @@ impl Refusal {
 /// Judges a request.
 pub(super) fn judge(router: &Router, head: &Head) -> Verdict {
     let route = router.route(head.path());
+    let expects_continue = head.get("expect").is_some_and(|expected| expected.eq_ignore_ascii_case(b"100-continue"));
     if let Some(Route::Plain(_)) = route {
-        return Ok(Admitted { route: route.expect("it matched").clone(), timeout: None });
+        return Ok(Admitted { route: route.expect("it matched").clone(), timeout: None, expects_continue });
     }
     if head.method() != b"POST" {
         let mut refusal = Refusal::http(StatusCode::METHOD_NOT_ALLOWED);
@@ -89,7 +94,7 @@ pub(super) fn judge(router: &Router, head: &Head) -> Verdict {
             return Err(unknown_encoding(encoding));
         }
     }
-    Ok(Admitted { route, timeout })
+    Ok(Admitted { route, timeout, expects_continue })
 }
 
 /// What a call is told whose time is over.

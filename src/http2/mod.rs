@@ -27,6 +27,8 @@
 //! ```
 
 mod budget;
+#[cfg(feature = "cli")]
+pub(crate) mod client;
 mod connection;
 mod error_code;
 mod fields;

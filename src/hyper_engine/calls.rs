@@ -1,8 +1,9 @@
 //! From hyper's requests to calls: hyper's body is fed to the call, and what the call answers is a body that hyper polls.
 //!
 //! hyper polls a body only while the peer's window is open. So a call whose answer has begun, and waits for a peer that takes none of it, stands
-//! still: its deadline is kept when the window opens again. The native engine keeps it in time.
+//! still, but for its deadline, which the connection keeps.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -12,12 +13,13 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
-use loopswap_rt::{Sleep, now, sleep};
+use loopswap_rt::now;
 
 use crate::grpc::{Call, CallId, Head, Transport};
 use crate::http2::ErrorCode;
 use crate::service::Router;
 
+use super::deadlines::{Deadline, Deadlines, Expire};
 use super::exchange::{Exchange, Reset};
 
 /// hyper is asked for no more of a request while its call has not taken this many bytes; a stream's window of bytes waits besides, in hyper.
@@ -30,12 +32,13 @@ const ID: CallId = CallId(0);
 pub(super) struct Calls {
     router: Router,
     unsent_bytes_max: usize,
+    deadlines: Deadlines,
 }
 
 impl Calls {
-    /// A call that makes many messages pauses while more than `unsent_bytes_max` wait for hyper.
-    pub(super) fn new(router: Router, unsent_bytes_max: usize) -> Self {
-        Self { router, unsent_bytes_max }
+    /// A call that makes many messages pauses while more than `unsent_bytes_max` wait for hyper. Whoever polls hyper polls `deadlines` behind it.
+    pub(super) fn new(router: Router, unsent_bytes_max: usize, deadlines: Deadlines) -> Self {
+        Self { router, unsent_bytes_max, deadlines }
     }
 }
 
@@ -48,11 +51,16 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
         let (parts, body) = request.into_parts();
         let exchange = Rc::new(Exchange::new(self.unsent_bytes_max));
         let transport = Rc::clone(&exchange) as Rc<dyn Transport>;
-        let (ends, now) = (body.is_end_stream(), now());
-        let call = Call::open(&self.router, Head::Http(Box::new(parts)), transport, ID, ends, now);
-        let deadline = call.as_ref().and_then(Call::deadline).map(|deadline| sleep(deadline.saturating_duration_since(now)));
+        let ends = body.is_end_stream();
+        let call = Call::open(&self.router, Head::Http(Box::new(parts)), transport, ID, ends, now());
+        let deadline = call.as_ref().and_then(Call::deadline);
         let request = (!ends && call.is_some()).then_some(body);
-        Opening { answer: Some(Answer { call, request, deadline, exchange }) }
+        let serving = Rc::new(Serving { under_way: RefCell::new(call.map(|call| UnderWay { call, request, deadline: None })), exchange });
+        if let (Some(at), Some(under_way)) = (deadline, &mut *serving.under_way.borrow_mut()) {
+            let this = Rc::downgrade(&serving);
+            under_way.deadline = Some(self.deadlines.add(at, this));
+        }
+        Opening { answer: Some(Answer { serving }) }
     }
 }
 
@@ -67,8 +75,8 @@ impl Future for Opening {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = self.answer.as_mut().expect("a future is not polled after its end");
-        answer.run(cx);
-        let Some(head) = answer.exchange.take_head()? else {
+        answer.serving.run(cx);
+        let Some(head) = answer.serving.exchange.take_head()? else {
             return Poll::Pending;
         };
         let answer = self.answer.take();
@@ -76,23 +84,34 @@ impl Future for Opening {
     }
 }
 
-/// A call, and the body of its answer.
+/// The body of a call's answer. Dropped, it drops the call.
 pub(super) struct Answer {
-    /// Until its answer is complete.
-    call: Option<Call>,
-    /// Until it has ended, or nobody wants more of it.
-    request: Option<Incoming>,
-    deadline: Option<Sleep>,
+    serving: Rc<Serving>,
+}
+
+/// A call, and what it has answered. The answer owns it; its deadline knows it.
+struct Serving {
+    /// Until the answer is complete.
+    under_way: RefCell<Option<UnderWay>>,
     exchange: Rc<Exchange>,
 }
 
-impl Answer {
+struct UnderWay {
+    call: Call,
+    /// Until it has ended.
+    request: Option<Incoming>,
+    /// Kept for its end.
+    deadline: Option<Deadline>,
+}
+
+impl Serving {
     /// Feeds the call and polls it, until it can do no more.
-    fn run(&mut self, cx: &mut Context<'_>) {
-        let Some(call) = &mut self.call else { return };
+    fn run(&self, cx: &mut Context<'_>) {
+        let mut slot = self.under_way.borrow_mut();
+        let Some(UnderWay { call, request, .. }) = &mut *slot else { return };
         self.exchange.begin_turn(cx);
         let is_over = loop {
-            if feed(call, &mut self.request, &self.exchange, cx).is_err() {
+            if feed(call, request, &self.exchange, cx).is_err() {
                 self.exchange.reset(ID, ErrorCode::CANCEL);
                 break true;
             }
@@ -100,31 +119,36 @@ impl Answer {
             if call.poll(cx).is_ready() {
                 break true;
             }
-            if self.deadline.as_mut().is_some_and(|sleep| Pin::new(sleep).poll(cx).is_ready()) {
-                call.expire();
-                break true;
-            }
             // What the handler has just taken makes room for more.
-            if self.request.is_none() || self.exchange.n_untaken() == n_untaken {
+            if request.is_none() || self.exchange.n_untaken() == n_untaken {
                 break false;
             }
         };
         if is_over {
-            self.call = None;
-            self.request = None;
-            self.deadline = None;
+            *slot = None;
         }
         self.exchange.end_turn();
     }
+}
 
+impl Expire for Serving {
+    fn expire(&self) {
+        if let Some(mut under_way) = self.under_way.take() {
+            under_way.call.expire();
+        }
+    }
+}
+
+impl Answer {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, Reset>> {
+        let exchange = &self.serving.exchange;
         // What is there goes first: a handler makes more when that was taken.
-        if let Some(frame) = self.exchange.take_frame()? {
+        if let Some(frame) = exchange.take_frame()? {
             return Poll::Ready(Ok(Some(frame)));
         }
-        self.run(cx);
-        match self.exchange.take_frame()? {
-            None if !self.exchange.is_taken() => Poll::Pending,
+        self.serving.run(cx);
+        match exchange.take_frame()? {
+            None if !exchange.is_taken() => Poll::Pending,
             frame => Poll::Ready(Ok(frame)),
         }
     }
@@ -140,7 +164,7 @@ impl Body for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.exchange.is_taken()
+        self.serving.exchange.is_taken()
     }
 }
 

@@ -155,6 +155,9 @@ impl Transport for Exchange {
         Poll::Pending
     }
 
+    /// hyper has no words for it. A client must not wait for ever (RFC 9110, 10.1.1), so its body comes a little later.
+    fn go_ahead(&self, _: CallId) {}
+
     fn head(&self, _: CallId, head: ResponseHead<'_>, end: bool) {
         self.write(|state| {
             state.head = Some(match head {

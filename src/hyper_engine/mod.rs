@@ -1,9 +1,10 @@
 //! The engine `hyper`: HTTP/2 by hyper and h2, over a connection of any loop.
 //!
 //! * `calls` makes a call of each of hyper's requests; `exchange` is what the call answers through.
-//! * `streams` polls what hyper runs for each stream; `timer` is hyper's clock.
+//! * `streams` polls what hyper runs for each stream; `deadlines` ends calls whose time is over; `timer` is hyper's clock.
 
 mod calls;
+mod deadlines;
 mod exchange;
 mod streams;
 mod timer;
@@ -23,6 +24,7 @@ use crate::server::{Closed, Engine, Handshake, House, Phase, PhaseWatch};
 use crate::service::Router;
 
 use calls::Calls;
+use deadlines::Deadlines;
 use streams::Streams;
 use timer::LoopTimer;
 
@@ -52,6 +54,7 @@ impl Engine for HyperEngine {
         let opening = Rc::clone(&handshake);
         let io = HyperIo::new(connection, move |bytes: &[u8]| opening.observe(bytes));
         let mut streams = Streams::default();
+        let deadlines = Deadlines::default();
         let serving = http2::Builder::new(streams.executor())
             .timer(LoopTimer::default())
             // gRPC knows no date, and it would enter the header table anew every second.
@@ -63,7 +66,7 @@ impl Engine for HyperEngine {
             .max_send_buf_size(limits.send_buffer_bytes_max)
             .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
             .max_local_error_reset_streams(LOCAL_ERROR_RESETS_MAX)
-            .serve_connection(io, Calls::new(router, limits.send_buffer_bytes_max));
+            .serve_connection(io, Calls::new(router, limits.send_buffer_bytes_max, deadlines.clone()));
         let mut serving = pin!(serving);
         let mut deadline = pin!(Some(runtime.sleep_until(deadline_after(runtime.now(), limits.handshake_timeout))));
         let mut draining = false;
@@ -85,6 +88,8 @@ impl Engine for HyperEngine {
             }
             // What the connection has just read; their answers are sent at its next turn, for which they wake this task.
             streams.poll(cx);
+            // Behind what may have opened calls.
+            deadlines.poll(cx);
             // After the connection was polled, which is what reads.
             if let Some(sleep) = deadline.as_mut().as_pin_mut() {
                 if handshake.is_done() {

@@ -1,7 +1,8 @@
-//! The request, as JSON: what protobuf's JSON mapping gives a HelloRequest, read strictly.
+//! The request, as JSON: what protobuf's JSON mapping gives a HelloRequest, read strictly; and as long as is wished.
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 
+use crate::Error;
 use crate::greeter::HelloRequest;
 
 #[derive(serde::Deserialize)]
@@ -36,6 +37,28 @@ pub(crate) fn parse_data(json: &str) -> Result<HelloRequest, serde_json::Error> 
     Ok(HelloRequest { name, sleep_millisecond })
 }
 
+/// The longest name that is asked for, in bytes: with the rest of a message it is below gRPC's default limit of 4 MiB, and so is the reply.
+const NAME_BYTES_MAX: usize = 4_000_000;
+
+/// Pads the name to this many bytes; 0 leaves it as it is.
+///
+/// # Errors
+///
+/// It is longer already, or would be longer than a server takes.
+pub(crate) fn pad_name(request: &mut HelloRequest, n_bytes: usize) -> Result<(), Error> {
+    let len = request.name.len();
+    if n_bytes > NAME_BYTES_MAX {
+        return Err(Error::usage(format!("--payload {n_bytes} is more than servers take in a message; ask for {NAME_BYTES_MAX} or fewer")));
+    }
+    if n_bytes > 0 && n_bytes < len {
+        return Err(Error::usage(format!(
+            "--payload {n_bytes} is less than the {len} bytes of the name; ask for more, or shorten the name"
+        )));
+    }
+    request.name.extend(std::iter::repeat_n('x', n_bytes.saturating_sub(len)));
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +73,20 @@ mod tests {
         assert_eq!(parse_data(r#" { "sleepMillisecond" : -1 } "#).unwrap(), request("", -1));
         assert_eq!(parse_data(r#"{"name":"J\u00f6"}"#).unwrap(), request("Jö", 0));
         assert_eq!(parse_data("{}").unwrap(), request("", 0));
+    }
+
+    #[test]
+    fn a_name_is_padded_to_its_length() {
+        let padded = |n_bytes| {
+            let mut request = request("Jö", 1);
+            pad_name(&mut request, n_bytes).map(|()| request.name).map_err(|error| error.to_string())
+        };
+        assert_eq!(padded(0).unwrap(), "Jö");
+        assert_eq!(padded(3).unwrap(), "Jö");
+        assert_eq!(padded(5).unwrap(), "Jöxx");
+        assert_eq!(padded(NAME_BYTES_MAX).unwrap().len(), NAME_BYTES_MAX);
+        assert!(padded(2).unwrap_err().contains("--payload 2 is less than the 3 bytes of the name"));
+        assert!(padded(NAME_BYTES_MAX + 1).unwrap_err().contains("ask for 4000000 or fewer"));
     }
 
     #[test]

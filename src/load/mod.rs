@@ -1,9 +1,10 @@
 //! The load generator: many calls at a time, each reply checked, and a report of how they went.
 //!
 //! * [`Plan`] says what to do; [`run`] does it, on one loop and one thread.
-//! * `session` is one series of calls: its tickets, and the tasks that use them up; `link` is a connection that is opened anew when it breaks.
+//! * `workload` is what every call is: its bytes, and which replies are right.
+//! * `session` is one series of calls: its tickets, and how they end; `link` uses them up, on a connection that is opened anew when it breaks.
 //! * `tally` counts as the calls end; `report` is what it comes to.
-//! * `workload` is what every call is, and which replies are right; `data` reads a HelloRequest from JSON.
+//! * `data` reads a HelloRequest from JSON.
 
 mod data;
 mod link;
@@ -15,6 +16,7 @@ mod tally;
 mod tests;
 mod workload;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -25,12 +27,13 @@ use tokio::sync::watch;
 use crate::Error;
 use crate::client::run_on;
 
-pub(crate) use data::parse_data;
+pub(crate) use data::{pad_name, parse_data};
 use link::Link;
 pub(crate) use plan::{Amount, Plan};
 #[cfg(test)]
 pub(crate) use report::Bucket;
 pub(crate) use report::{Early, Latencies, Report};
+use workload::Judge;
 pub(crate) use workload::Workload;
 
 /// How a run is watched, and ended early, from another thread.
@@ -56,18 +59,18 @@ pub(crate) struct Progress {
 /// The plan means nothing, the loop cannot run here, or a first connection cannot be made: no call was made. What happens later is in the report.
 pub(crate) fn run<R: Runtime>(runtime: R, plan: Plan, mut watch: Watch) -> Result<Report, Error> {
     plan.check()?;
-    let call = plan.workload.prepare(&plan.target, plan.timeout)?;
+    let (judge, call) = Judge::new(&plan)?;
     let on = runtime.clone();
     run_on(&runtime, move || async move {
+        let (judge, call) = (Rc::new(judge), Rc::new(call));
         let mut links = Vec::with_capacity(plan.connections);
         for _ in 0..plan.connections {
-            links.push(Rc::new(Link::open(on.clone(), plan.target.clone()).await?));
+            links.push(Rc::new(RefCell::new(Link::open(on.clone(), plan.target.clone(), Rc::clone(&call)).await?)));
         }
-        let (call, judge) = (Rc::new(call), Rc::new(plan.workload.judge()));
         if plan.warmup > 0 {
             let warmup = Plan { amount: Amount::Calls(plan.warmup), rps: 0, ..plan.clone() };
-            session::run(&on, &links, &warmup, &call, &judge, Arc::default(), &mut watch.stop).await;
+            session::run(&on, &links, &warmup, &judge, Arc::default(), &mut watch.stop).await;
         }
-        Ok(session::run(&on, &links, &plan, &call, &judge, watch.progress, &mut watch.stop).await)
+        Ok(session::run(&on, &links, &plan, &judge, watch.progress, &mut watch.stop).await)
     })
 }

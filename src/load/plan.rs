@@ -6,7 +6,7 @@ use crate::Error;
 use crate::client::Target;
 use crate::load::Workload;
 
-/// Calls in flight, at most: each has a task and a stream.
+/// Calls in flight, at most: each has a stream, and some 200 bytes here.
 const CONCURRENCY_MAX: usize = 1_000_000;
 
 /// A run to be.
@@ -37,6 +37,11 @@ pub(crate) enum Amount {
 }
 
 impl Plan {
+    /// Calls in flight on the connection of this number.
+    pub(super) fn share(&self, connection: usize) -> usize {
+        self.concurrency / self.connections + usize::from(connection < self.concurrency % self.connections)
+    }
+
     pub(super) fn check(&self) -> Result<(), Error> {
         let Self { concurrency, connections, .. } = *self;
         let wrong = if concurrency == 0 {

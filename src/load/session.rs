@@ -1,4 +1,4 @@
-//! One series of calls: the tickets, and the tasks that use them up.
+//! One series of calls: the tickets, the links that use them up, and what they come to.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -9,13 +9,12 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use loopswap_rt::{Runtime, deadline_after, timeout};
 use tokio::sync::{Notify, watch};
 use tonic::Status;
 
-use crate::client::Prepared;
-use crate::load::link::{Called, Caller, Link};
+use crate::client::Ended;
+use crate::load::link::Link;
 use crate::load::tally::{Outcome, Tally};
 use crate::load::workload::Judge;
 use crate::load::{Amount, Early, Plan, Progress, Report};
@@ -27,22 +26,22 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 ///
 /// # Cancel safety
 ///
-/// Dropping the future leaves the calls to their tasks, which end with the loop.
+/// Dropping the future leaves the calls to the links' tasks, which end with the loop.
 pub(super) async fn run<R: Runtime>(
     runtime: &R,
-    links: &[Rc<Link<R>>],
+    links: &[Rc<RefCell<Link<R>>>],
     plan: &Plan,
-    call: &Rc<Prepared>,
     judge: &Rc<Judge>,
     progress: Arc<Progress>,
     stop: &mut watch::Receiver<bool>,
 ) -> Report {
-    let session = Rc::new(Session::new(runtime.now(), plan, Rc::clone(call), Rc::clone(judge), progress));
-    for n in 0..plan.concurrency {
-        let (on, session, link) = (runtime.clone(), TaskOf::new(&session), Rc::clone(&links[n % links.len()]));
+    let session = Rc::new(Session::new(runtime.now(), plan, Rc::clone(judge), progress));
+    for (n, link) in links.iter().enumerate() {
+        let (task, link) = (TaskOf::new(&session), Rc::clone(link));
+        let share = plan.share(n);
         runtime.spawn(async move {
-            let caller = link.caller().await;
-            session.0.call_in_turn(&on, caller).await;
+            let task = task;
+            poll_fn(|cx| link.borrow_mut().poll(cx, &task.0, share)).await;
         });
     }
     let interrupted = !unless_stopped(stop, session.idle()).await;
@@ -53,7 +52,7 @@ pub(super) async fn run<R: Runtime>(
     }
     let given_up = session.given_up.take().filter(|_| session.next(runtime.now()).is_some());
     let early = if interrupted { Some(Early::Interrupted) } else { given_up.map(Early::GivenUp) };
-    session.tally.borrow().report(early, session.in_flight.get())
+    session.tally.borrow().report(early, session.n_begun.get() - session.n_ended.get())
 }
 
 /// Waits for the future; `false` when the order to stop came first.
@@ -70,10 +69,9 @@ async fn unless_stopped(stop: &mut watch::Receiver<bool>, future: impl Future<Ou
 }
 
 /// A series of calls under way.
-struct Session {
+pub(super) struct Session {
     amount: Amount,
     rps: u32,
-    call: Rc<Prepared>,
     judge: Rc<Judge>,
     start: Instant,
     /// Calls handed out so far.
@@ -81,7 +79,10 @@ struct Session {
     /// No call begins any more: the run was told to stop.
     stopping: Cell<bool>,
     n_tasks: Cell<usize>,
-    in_flight: Cell<u64>,
+    /// Calls whose time has begun to run, and those of them that have ended.
+    n_begun: Cell<u64>,
+    n_ended: Cell<u64>,
+    n_failed: Cell<u64>,
     /// Told when the session may have become idle.
     idle: Notify,
     /// Why a link was given up; the last one.
@@ -108,17 +109,18 @@ impl Drop for TaskOf {
 }
 
 impl Session {
-    fn new(start: Instant, plan: &Plan, call: Rc<Prepared>, judge: Rc<Judge>, progress: Arc<Progress>) -> Self {
+    fn new(start: Instant, plan: &Plan, judge: Rc<Judge>, progress: Arc<Progress>) -> Self {
         Self {
             amount: plan.amount,
             rps: plan.rps,
-            call,
             judge,
             start,
             n_tickets: Cell::new(0),
             stopping: Cell::new(false),
             n_tasks: Cell::new(0),
-            in_flight: Cell::new(0),
+            n_begun: Cell::new(0),
+            n_ended: Cell::new(0),
+            n_failed: Cell::new(0),
             idle: Notify::new(),
             given_up: RefCell::new(None),
             tally: RefCell::new(Tally::new(start)),
@@ -126,36 +128,9 @@ impl Session {
         }
     }
 
-    /// A task: makes one call after the other until there are no more.
-    async fn call_in_turn<R: Runtime>(&self, runtime: &R, mut caller: Caller<'_, R>) {
-        while let Some(due) = self.next(runtime.now()) {
-            if due > runtime.now() {
-                runtime.sleep_until(due).await;
-                if self.stopping.get() {
-                    return;
-                }
-            }
-            self.in_flight.set(self.in_flight.get() + 1);
-            let called = caller.call(&self.call).await;
-            self.in_flight.set(self.in_flight.get() - 1);
-            let link_ended = matches!(called, Called::GivenUp(_));
-            let reply = match called {
-                Called::Ended(reply) => reply,
-                Called::GivenUp(status) => {
-                    self.given_up.replace(Some(status.clone()));
-                    Err(status)
-                }
-            };
-            self.count(reply, due, runtime.now());
-            if link_ended {
-                return;
-            }
-            self.tell_idle();
-        }
-    }
-
     /// When the next call is due; `None` when there is none.
-    fn next(&self, now: Instant) -> Option<Instant> {
+    #[inline]
+    pub(super) fn next(&self, now: Instant) -> Option<Instant> {
         let n = self.n_tickets.get();
         let due = match self.rps {
             0 => now,
@@ -165,28 +140,50 @@ impl Session {
             || match self.amount {
                 Amount::Calls(total) => n >= total,
                 // With a rate that is not kept up with, calls become due long before they can begin.
-                Amount::Time(time) => due.max(now).duration_since(self.start) >= time,
+                Amount::Time(time) => due.max(now).saturating_duration_since(self.start) >= time,
             };
         self.n_tickets.set(n + u64::from(!is_over));
         (!is_over).then_some(due)
     }
 
-    fn count(&self, reply: Result<Bytes, Status>, due: Instant, now: Instant) {
-        let outcome = self.judge(reply);
-        self.progress.n_ended.fetch_add(1, Ordering::Relaxed);
-        self.progress.n_failed.fetch_add(u64::from(!matches!(outcome, Outcome::Right)), Ordering::Relaxed);
+    /// Whether no call is to begin any more.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// A call's time runs from now on.
+    #[inline]
+    pub(super) fn begun(&self) {
+        self.n_begun.set(self.n_begun.get() + 1);
+    }
+
+    /// Counts a call that was due at one time and ended at another.
+    #[inline]
+    pub(super) fn ended(&self, how: Ended, due: Instant, now: Instant) {
+        let outcome = self.judge.outcome(how);
+        self.n_ended.set(self.n_ended.get() + 1);
+        if !matches!(outcome, Outcome::Right) {
+            self.n_failed.set(self.n_failed.get() + 1);
+        }
         self.tally.borrow_mut().add(outcome, due, now);
     }
 
-    fn judge(&self, reply: Result<Bytes, Status>) -> Outcome {
-        match reply {
-            Ok(message) => self.judge.check(&message).map_or_else(Outcome::Wrong, |()| Outcome::Right),
-            Err(status) => Outcome::Failed(status),
+    /// A link has no connection, and will have none.
+    pub(super) fn give_up(&self, why: Status) {
+        self.given_up.replace(Some(why));
+    }
+
+    /// Shows how far it is. Done once for each batch: nobody looks as often as calls end.
+    pub(super) fn publish(&self) {
+        self.progress.n_ended.store(self.n_ended.get(), Ordering::Relaxed);
+        self.progress.n_failed.store(self.n_failed.get(), Ordering::Relaxed);
+        if self.stopping.get() {
+            self.tell_idle();
         }
     }
 
     fn is_idle(&self) -> bool {
-        self.n_tasks.get() == 0 || (self.stopping.get() && self.in_flight.get() == 0)
+        self.n_tasks.get() == 0 || (self.stopping.get() && self.n_begun == self.n_ended)
     }
 
     fn tell_idle(&self) {

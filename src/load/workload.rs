@@ -2,14 +2,15 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::time::Duration;
 
 use prost::Message;
 
 use crate::Error;
 use crate::blocks::{AppendReply, AppendRequest, ReadReply, ReadRequest, holds};
-use crate::client::{Prepared, SAY_HELLO, Target};
+use crate::client::{Ended, Prepared, SAY_HELLO};
 use crate::greeter::{HelloReply, HelloRequest};
+use crate::load::Plan;
+use crate::load::tally::Outcome;
 
 /// The methods of the Blocks.
 const READ: &str = "/blocks.Blocks/Read";
@@ -27,26 +28,26 @@ pub(crate) enum Workload {
 }
 
 impl Workload {
-    /// The call as bytes.
-    ///
-    /// # Errors
-    ///
-    /// The target's name cannot stand in `:authority`; the timeout leaves no time.
-    pub(super) fn prepare(&self, target: &Target, timeout: Duration) -> Result<Prepared, Error> {
+    fn path(&self) -> &'static str {
         match self {
-            Self::SayHello(request) => Prepared::new(target, SAY_HELLO, request, timeout),
-            Self::ReadBlock(block) => Prepared::new(target, READ, &ReadRequest { block: *block }, timeout),
-            Self::AppendBlock => Prepared::new(target, APPEND, &AppendRequest {}, timeout),
+            Self::SayHello(_) => SAY_HELLO,
+            Self::ReadBlock(_) => READ,
+            Self::AppendBlock => APPEND,
         }
     }
 
-    /// Who checks its replies.
-    pub(super) fn judge(&self) -> Judge {
+    /// The request's message.
+    fn message(&self) -> Vec<u8> {
         match self {
-            Self::SayHello(request) => {
-                let greeting = format!("Hello, {}!", request.name);
-                Judge::Greeting { encoded: HelloReply { message: greeting.clone() }.encode_to_vec(), greeting }
-            }
+            Self::SayHello(request) => request.encode_to_vec(),
+            Self::ReadBlock(block) => ReadRequest { block: *block }.encode_to_vec(),
+            Self::AppendBlock => AppendRequest {}.encode_to_vec(),
+        }
+    }
+
+    fn judge(&self) -> Judge {
+        match self {
+            Self::SayHello(request) => Judge::Greeting(format!("Hello, {}!", request.name)),
             Self::ReadBlock(block) => Judge::Block { asked_for: *block },
             Self::AppendBlock => Judge::Appended { seen: RefCell::default() },
         }
@@ -56,25 +57,47 @@ impl Workload {
 /// Knows the right replies to a workload.
 #[derive(Debug)]
 pub(super) enum Judge {
-    Greeting {
-        greeting: String,
-        /// A reply with these bytes needs no decoding.
-        encoded: Vec<u8>,
-    },
-    Block {
-        asked_for: Option<u64>,
-    },
-    Appended {
-        /// The numbers so far, some 16 bytes a call: each may come once.
-        seen: RefCell<HashSet<u64>>,
-    },
+    /// This text.
+    Greeting(String),
+    /// A block with its contents; this one, if one was named.
+    Block { asked_for: Option<u64> },
+    /// A number that was not seen before: these were, at some 16 bytes a call.
+    Appended { seen: RefCell<HashSet<u64>> },
 }
 
+/// How much of a wrong reply is shown, in characters.
+const SHOWN_MAX: usize = 200;
+
 impl Judge {
+    /// The judge of a plan's replies, and its call as bytes.
+    ///
+    /// # Errors
+    ///
+    /// The plan's target or timeout means nothing to a call.
+    pub(super) fn new(plan: &Plan) -> Result<(Self, Prepared), Error> {
+        let Plan { workload, target, timeout, .. } = plan;
+        let call = Prepared::new(target, workload.path(), &workload.message(), *timeout)?;
+        let judge = workload.judge();
+        let call = match &judge {
+            Self::Greeting(message) => call.expecting(&HelloReply { message: message.clone() }.encode_to_vec()),
+            Self::Block { .. } | Self::Appended { .. } => call,
+        };
+        Ok((judge, call))
+    }
+
+    #[inline]
+    pub(super) fn outcome(&self, how: Ended) -> Outcome {
+        match how {
+            Ended::AsExpected => Outcome::Right,
+            Ended::Message(message) => self.check(&message).map_or_else(Outcome::Wrong, |()| Outcome::Right),
+            Ended::Failed(status) | Ended::Unprocessed(status) => Outcome::Failed(status),
+        }
+    }
+
     /// Whether a reply's message is right; if not, what is wrong.
-    pub(super) fn check(&self, message: &[u8]) -> Result<(), String> {
+    fn check(&self, message: &[u8]) -> Result<(), String> {
         match self {
-            Self::Greeting { greeting, encoded } => check_greeting(message, greeting, encoded),
+            Self::Greeting(greeting) => check_greeting(message, greeting),
             Self::Block { asked_for } => check_block(message, *asked_for),
             Self::Appended { seen } => {
                 let AppendReply { block } =
@@ -85,13 +108,11 @@ impl Judge {
     }
 }
 
-fn check_greeting(message: &[u8], greeting: &str, encoded: &[u8]) -> Result<(), String> {
-    if message == encoded {
-        return Ok(());
-    }
+/// Other bytes than the expected ones may still say the same: protobuf leaves some freedom to the writer.
+fn check_greeting(message: &[u8], greeting: &str) -> Result<(), String> {
     match HelloReply::decode(message) {
         Ok(reply) if reply.message == greeting => Ok(()),
-        Ok(reply) => Err(format!("wrong reply: {:?} where {greeting:?} was expected", reply.message)),
+        Ok(reply) => Err(format!("wrong reply: {} where {} was expected", shown(&reply.message), shown(greeting))),
         Err(error) => Err(format!("wrong reply: not a HelloReply: {error}")),
     }
 }
@@ -104,8 +125,18 @@ fn check_block(message: &[u8], asked_for: Option<u64>) -> Result<(), String> {
     if holds(block, &data) { Ok(()) } else { Err(format!("wrong reply: {} bytes that are not what block {block} holds", data.len())) }
 }
 
+/// A text in quotes; of a long one the beginning, and how long it is.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_MAX) {
+        None => format!("{text:?}"),
+        Some((at, _)) => format!("{:?}… ({} bytes)", &text[..at], text.len()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use tonic::Status;
+
     use super::*;
     use crate::blocks::contents;
 
@@ -138,5 +169,19 @@ mod tests {
         assert_eq!((judge.check(&reply(7)), judge.check(&reply(8))), (Ok(()), Ok(())));
         assert_eq!(judge.check(&reply(7)).unwrap_err(), "wrong reply: block 7 was appended twice");
         assert!(judge.check(b"\x08").is_err());
+    }
+
+    #[test]
+    fn how_a_call_ended_is_kept() {
+        let judge = Workload::ReadBlock(None).judge();
+        assert!(matches!(judge.outcome(Ended::AsExpected), Outcome::Right));
+        assert!(matches!(judge.outcome(Ended::Message(b"\x12\x7f".to_vec())), Outcome::Wrong(_)));
+        assert!(matches!(judge.outcome(Ended::Failed(Status::out_of_range(""))), Outcome::Failed(_)));
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        let text = shown(&"ü".repeat(1000));
+        assert_eq!(text, format!("\"{}\"… (2000 bytes)", "ü".repeat(SHOWN_MAX)));
     }
 }

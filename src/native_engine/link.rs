@@ -72,6 +72,11 @@ impl Transport for Link {
         Poll::Pending
     }
 
+    fn go_ahead(&self, call: CallId) {
+        self.http2.borrow_mut().send_continue(StreamKey::from_bits(call.0));
+        self.written();
+    }
+
     fn head(&self, call: CallId, head: ResponseHead<'_>, end: bool) {
         let stream = StreamKey::from_bits(call.0);
         let mut http2 = self.http2.borrow_mut();

@@ -1,6 +1,7 @@
 //! The Blocks, served from a file: contents, ends, refusals, appends side by side, a full file system, descriptors.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use tempfile::{TempDir, tempdir};
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::support::{Served, block_on, client, connect, eventually, hello, loopswap, output, serve};
+use crate::support::{Served, block_on, client as greeter, connect, eventually, hello, loopswap, output, serve};
 
 /// Blocks of a case's file.
 const N_BLOCKS: u64 = 64;
@@ -41,7 +42,11 @@ fn serve_file(runtime: &str, engine: Http2, path: &Path, args: &[&str]) -> Serve
 }
 
 async fn blocks(server: &Served) -> BlocksClient<Channel> {
-    let endpoint = Endpoint::from_shared(format!("http://{}", server.addr())).expect("an address makes a URI");
+    blocks_at(server.addr()).await
+}
+
+async fn blocks_at(addr: SocketAddr) -> BlocksClient<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{addr}")).expect("an address makes a URI");
     BlocksClient::new(endpoint.connect().await.expect("it listens"))
 }
 
@@ -81,7 +86,7 @@ fn reads_what_the_file_holds(runtime: &str) {
             seen.sort_unstable();
             seen.dedup();
             assert!(seen.len() > 20, "they are random ones: {seen:?}");
-            assert_eq!(hello(&mut crate::support::client(server.addr()).await, "Joe", 0).await.unwrap(), "Hello, Joe!");
+            assert_eq!(hello(&mut greeter(server.addr()).await, "Joe", 0).await.unwrap(), "Hello, Joe!");
         });
     }
 }
@@ -338,11 +343,10 @@ fn a_library_user_serves_them_too() {
     let store = Arc::new(Store::open(&path, 100).unwrap());
     let service = move |worker: &loopswap::rt::Worker| BlocksServer::new(FileBlocks::new(Arc::clone(&store), worker.index as u64));
     let running = Server::builder().listen("127.0.0.1:0").workers(1).start(Loop::choose("tokio").unwrap(), service).unwrap();
+    let addr: SocketAddr = running.local_addr().to_string().parse().expect("a TCP address");
     block_on(async {
-        let endpoint = Endpoint::from_shared(format!("http://{}", running.local_addr())).unwrap();
-        let mut client = BlocksClient::new(endpoint.connect().await.unwrap());
-        assert_eq!(read(&mut client, Some(3)).await.unwrap().0, 3);
+        assert_eq!(read(&mut blocks_at(addr).await, Some(3)).await.unwrap().0, 3);
+        let status = hello(&mut greeter(addr).await, "Joe", 0).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unimplemented);
     });
-    let status = block_on(async { hello(&mut client(running.local_addr()).await, "Joe", 0).await.unwrap_err() });
-    assert_eq!(status.code(), Code::Unimplemented);
 }

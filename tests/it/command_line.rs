@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::support::{loopswap, output, serve, served};
+use crate::support::{eventually, loopswap, output, serve, served};
 
 #[test]
 fn unknown_runtime_lists_the_words() {
@@ -120,16 +120,19 @@ fn announces_itself_and_logs_as_json() {
 
 #[test]
 fn doctor_reports_every_loop() {
-    let ended = output(loopswap().args(["doctor", "--json"]));
-    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    let report: Value = serde_json::from_str(&ended.stdout).expect("it is JSON");
-    let runtimes = report["runtimes"].as_array().unwrap();
-    assert_eq!(runtimes.len(), 3);
-    for runtime in runtimes {
-        assert_eq!(runtime["available"], true, "{runtime}");
-        let late = runtime["sleep_error_us"].as_u64().unwrap();
-        assert!(late < 10_000, "a 10 ms sleep takes twice as long: {runtime}");
-    }
+    let report = || -> Value {
+        let ended = output(loopswap().args(["doctor", "--json"]));
+        assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+        serde_json::from_str(&ended.stdout).expect("it is JSON")
+    };
+    // A busy machine may keep it waiting, but not each time.
+    let report = eventually("no 10 ms sleep takes twice as long", || {
+        let report = report();
+        let runtimes = report["runtimes"].as_array().unwrap();
+        assert_eq!(runtimes.len(), 3);
+        assert!(runtimes.iter().all(|runtime| runtime["available"] == true), "{report}");
+        runtimes.iter().all(|runtime| runtime["sleep_error_us"].as_u64().unwrap() < 10_000).then_some(report)
+    });
     for field in ["kernel", "io_uring_disabled", "seccomp", "memlock_soft", "memlock_hard", "open_files", "cpus_allowed"] {
         assert!(report["machine"].get(field).is_some(), "no {field}");
     }

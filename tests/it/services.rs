@@ -14,15 +14,22 @@ use loopswap::{Http2, LocalService, Loop, Methods, Request, Response, Router, Se
 use tonic::Code;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::pb::{HealthCheckRequest, health_check_response};
+use tonic_health::server::{HealthReporter, HealthService};
 
-use crate::raw::{Connection, Fields, code, data, hello as named_on_the_wire, rst_stream, status};
+use crate::raw::{Connection, Fields, code, data, hello as named_on_the_wire, rst_stream, setting, status, window_update};
 use crate::support::{block_on, client, eventually, hello};
 
 crate::on_every_loop!(
     a_local_service_stands_next_to_a_tonic_one,
+    tonic_health_is_served_as_it_is,
     metadata_goes_both_ways,
     what_is_not_there_is_unimplemented,
     a_deadline_ends_the_handler,
+    a_deadline_does_not_wait_for_windows,
     panics_cost_their_call_alone,
     a_long_exchange_is_whole,
     a_message_may_be_larger_than_a_window,
@@ -139,29 +146,33 @@ fn named(name: &str, sleep_millisecond: i32) -> HelloRequest {
     HelloRequest { name: name.into(), sleep_millisecond }
 }
 
-/// What a case has: a client of tonic's, the address for another, and the local service's handlers.
+/// What a case has: a client of tonic's, the address for another, the local service's handlers, and what the health service is told.
 struct Case {
     channel: Channel,
     addr: SocketAddr,
     running: Running,
+    health: HealthReporter,
 }
 
-/// Serves both services on each engine, runs the case, and sees that nothing is left to drain.
+/// Serves all services on each engine, runs the case, and sees that nothing is left to drain.
 fn on_each_engine(runtime: &str, case: impl AsyncFn(&Case)) {
     for engine in Http2::ALL {
         let seen = Running::default();
         let service = seen.clone();
+        let health = HealthReporter::new();
+        let reporter = health.clone();
         let builder = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine);
         let start = move |_: &loopswap::rt::Worker| {
             let kinds = Kinds { running: service.clone(), n_calls: Rc::default() };
-            Router::new().add(kinds).add_tonic(TonicGreeterServer::new(Hello))
+            let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
+            Router::new().add(kinds).add_tonic(TonicGreeterServer::new(Hello)).add_tonic(health)
         };
         let server = builder.start(Loop::choose(runtime).expect("it is built in"), start).expect("the loop runs here");
         let addr = server.local_addr().as_tcp().expect("it listens on TCP");
         block_on(async {
             let endpoint = Endpoint::from_shared(format!("http://{addr}")).expect("an address makes a URI");
             let channel = endpoint.connect().await.expect("it listens");
-            case(&Case { channel, addr, running: seen.clone() }).await;
+            case(&Case { channel, addr, running: seen.clone(), health: health.clone() }).await;
             // Whatever has happened, the worker serves.
             assert_eq!(hello(&mut client(addr).await, "Joe", 0).await.unwrap(), "Hello, Joe!");
         });
@@ -196,6 +207,26 @@ fn a_local_service_stands_next_to_a_tonic_one(runtime: &str) {
     });
 }
 
+/// Its answers, and the news that it brings from another thread; the local service beside it is served all the while.
+fn tonic_health_is_served_as_it_is(runtime: &str) {
+    use health_check_response::ServingStatus as Told;
+    on_each_engine(runtime, async |Case { channel, health, .. }| {
+        let mut client = HealthClient::new(channel.clone());
+        let of = |service: &str| HealthCheckRequest { service: service.into() };
+        assert_eq!(client.check(of("")).await.unwrap().into_inner().status(), Told::Serving);
+        assert_eq!(client.check(of("test.Kinds")).await.unwrap_err().code(), Code::NotFound);
+        health.set_service_status("test.Kinds", ServingStatus::NotServing).await;
+        assert_eq!(client.check(of("test.Kinds")).await.unwrap().into_inner().status(), Told::NotServing);
+        let mut news = client.watch(of("test.Kinds")).await.unwrap().into_inner();
+        assert_eq!(news.message().await.unwrap().unwrap().status(), Told::NotServing);
+        for (status, told) in [(ServingStatus::Serving, Told::Serving), (ServingStatus::NotServing, Told::NotServing)] {
+            health.set_service_status("test.Kinds", status).await;
+            assert_eq!(news.message().await.unwrap().unwrap().status(), told);
+            assert!(call(channel, UNARY, tonic::Request::new(named("Joe", 0))).await.is_ok());
+        }
+    });
+}
+
 fn metadata_goes_both_ways(runtime: &str) {
     on_each_engine(runtime, async |Case { channel, .. }| {
         let mut request = tonic::Request::new(named("Joe", 0));
@@ -217,7 +248,7 @@ fn what_is_not_there_is_unimplemented(runtime: &str) {
 }
 
 fn a_deadline_ends_the_handler(runtime: &str) {
-    on_each_engine(runtime, async |Case { channel, addr, running }| {
+    on_each_engine(runtime, async |Case { channel, addr, running, .. }| {
         // In raw frames: tonic's client ends such a call by itself, with a code of its own.
         let mut connection = Connection::open(*addr, &[]);
         for path in [UNARY, "/helloworld.Greeter/SayHello"] {
@@ -233,6 +264,35 @@ fn a_deadline_ends_the_handler(runtime: &str) {
         request.set_timeout(Duration::from_secs(60));
         let left: u64 = call(channel, UNARY, request).await.unwrap().into_inner().message.parse().unwrap();
         assert!((50_000..=60_000).contains(&left), "{left} ms");
+    });
+}
+
+/// The client takes no byte of the answer, so that the engine has nothing to do for the call.
+fn a_deadline_does_not_wait_for_windows(runtime: &str) {
+    on_each_engine(runtime, async |Case { addr, running, .. }| {
+        let mut connection = Connection::open(*addr, &[(setting::INITIAL_WINDOW_SIZE, 0)]);
+        let echo = Fields::hello().set(":path", "/test.Kinds/Echo");
+        let start = Instant::now();
+        // The later deadline first, and one that will not pass.
+        let begun = ["200m", "100m", "1H"].map(|timeout| {
+            let stream = connection.begin(&echo.clone().with("grpc-timeout", timeout));
+            connection.send([data(stream, named_on_the_wire("Joe", 0))]);
+            stream
+        });
+        for stream in begun {
+            connection.until("the answer has begun", |connection| (!connection.so_far(stream).blocks.is_empty()).then_some(()));
+        }
+        eventually("the handlers are dropped whose time is over", || (running.n() == 1).then_some(()));
+        assert!(start.elapsed() >= Duration::from_millis(200), "{:?}", start.elapsed());
+        assert!(begun.iter().all(|stream| connection.so_far(*stream).body.is_empty()), "the window was shut all the while");
+        connection.send(begun.map(|stream| window_update(stream, 1000)));
+        for stream in &begun[..2] {
+            let response = connection.response(*stream);
+            assert_eq!((response.grpc(), response.body.len()), (Some(status::DEADLINE_EXCEEDED), 5 + 2 + "Joe".len()), "{response:?}");
+        }
+        connection.until("the other call's answer comes", |connection| (!connection.so_far(begun[2]).body.is_empty()).then_some(()));
+        connection.send([data(begun[2], []).end()]);
+        assert_eq!(connection.response(begun[2]).grpc(), Some(status::OK));
     });
 }
 

@@ -13,8 +13,8 @@ use loopswap::{Builder, Loop, Request, Response, Running, Server, Status};
 use rustix::process::{Pid, Signal, kill_process};
 use tonic::transport::{Channel, Endpoint};
 
-/// How long anything may take that takes milliseconds on an idle machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything may take that takes milliseconds on an idle machine. Less than a call that lasts "for ever", 60 s.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
 
 /// The binary, to be given arguments. The environment's own settings are kept away from it.
 pub(crate) fn loopswap() -> Command {

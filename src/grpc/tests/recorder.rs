@@ -16,6 +16,8 @@ pub(super) struct Recorder {
     pub(super) body: RefCell<Vec<u8>>,
     pub(super) trailers: RefCell<Option<HeaderMap>>,
     pub(super) reset: Cell<Option<ErrorCode>>,
+    /// How often the client was told to go on.
+    pub(super) n_continues: Cell<usize>,
     pub(super) n_ends: Cell<usize>,
     /// Bytes of the request that the peer's window lacks.
     pub(super) n_held: Cell<usize>,
@@ -107,6 +109,12 @@ impl Transport for Recorder {
             return Poll::Pending;
         }
         Poll::Ready(())
+    }
+
+    fn go_ahead(&self, call: CallId) {
+        assert_eq!(call, CallId(7));
+        assert!(self.head.borrow().is_none(), "100 comes before the answer");
+        self.n_continues.set(self.n_continues.get() + 1);
     }
 
     fn head(&self, call: CallId, head: ResponseHead<'_>, end: bool) {

@@ -151,3 +151,20 @@ fn a_header_list_that_is_too_large_is_resource_exhausted() {
     assert!(recorder.is_trailers_only());
     assert_eq!((recorder.http_status(), recorder.status()), (200, 8));
 }
+
+/// RFC 9110, 10.1.1: an admitted request is told to go on, once, and any other is refused at once.
+#[test]
+fn expectations_are_met_before_the_body() {
+    let n_continues = |method: &str, value: &'static str, ends: bool| {
+        heads(method, PATH, &with(("expect", value))).map(|head| {
+            let exchange = Exchange::open_with(&Puppet::router(), head, ends);
+            assert_eq!(exchange.call.is_none(), method != "POST");
+            exchange.recorder.n_continues.get()
+        })
+    };
+    assert_eq!(n_continues("POST", "100-continue", false), [1, 1]);
+    assert_eq!(n_continues("POST", "100-Continue", false), [1, 1]);
+    assert_eq!(n_continues("POST", "100-continue", true), [0, 0], "there is no body");
+    assert_eq!(n_continues("POST", "something else", false), [0, 0], "which may be ignored");
+    assert_eq!(n_continues("PUT", "100-continue", false), [0, 0], "it was refused");
+}

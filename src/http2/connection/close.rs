@@ -110,7 +110,7 @@ impl Connection {
             Fault::Violation(violation) => self.close(ErrorCode::ENHANCE_YOUR_CALM, violation.name(), Some(violation)),
             Fault::Stream(id, code) => {
                 // Resets that we are made to send are the peer's (CVE-2025-8671).
-                if !self.budgets.resets.spend(self.limits.resets, self.now) {
+                if !self.budgets.resets.spend(self.limits.resets, self.clock()) {
                     return self.fault(Fault::Violation(Violation::Resets));
                 }
                 self.write_reset(id, code);
@@ -125,7 +125,7 @@ impl Connection {
     /// The application's part of the answer is complete and written.
     pub(super) fn answered(&mut self, key: StreamKey) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        self.budgets.resets.earn(self.limits.resets, 1);
+        self.budgets.resets.earn(1);
         if stream.remote_closed {
             self.gone.remember_done(key.id());
         } else {

@@ -35,7 +35,7 @@ impl Connection {
             kind::GOAWAY => self.goaway(header, payload),
             kind::PUSH_PROMISE => Err(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "a client cannot push")),
             // 4.1: ignored.
-            _ if self.budgets.unknown_frames.spend(self.limits.unknown_frames, self.now) => Ok(()),
+            _ if self.budgets.unknown_frames.spend(self.limits.unknown_frames, self.clock()) => Ok(()),
             _ => Err(Fault::Violation(Violation::UnknownFrames)),
         }
         .map(|()| None)
@@ -45,7 +45,7 @@ impl Connection {
         if header.stream_id != 0 {
             return Err(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "SETTINGS on a stream"));
         }
-        if !self.budgets.settings.spend(self.limits.settings, self.now) || payload.len() / 6 > self.limits.settings_entries_max {
+        if !self.budgets.settings.spend(self.limits.settings, self.clock()) || payload.len() / 6 > self.limits.settings_entries_max {
             return Err(Fault::Violation(Violation::Settings));
         }
         if header.has(flag::ACK) {
@@ -110,7 +110,7 @@ impl Connection {
         let Ok(increment) = payload.try_into().map(|bytes| u32::from_be_bytes(bytes) & 0x7fff_ffff) else {
             return Err(Fault::Connection(ErrorCode::FRAME_SIZE_ERROR, "WINDOW_UPDATE is not 4 bytes long"));
         };
-        if !self.budgets.window_updates.spend(self.limits.window_updates, self.now) {
+        if !self.budgets.window_updates.spend(self.limits.window_updates, self.clock()) {
             return Err(Fault::Violation(Violation::WindowUpdates));
         }
         if header.stream_id == 0 {
@@ -154,7 +154,7 @@ impl Connection {
             return Err(Fault::Connection(ErrorCode::FRAME_SIZE_ERROR, "PING is not 8 bytes long"));
         };
         if header.has(flag::ACK) {
-            if !self.ping_acked(data) && !self.budgets.unknown_frames.spend(self.limits.unknown_frames, self.now) {
+            if !self.ping_acked(data) && !self.budgets.unknown_frames.spend(self.limits.unknown_frames, self.clock()) {
                 return Err(Fault::Violation(Violation::UnknownFrames));
             }
             return Ok(());
@@ -179,7 +179,7 @@ impl Connection {
             return Err(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "RST_STREAM on a stream that was never opened"));
         }
         // For a stream that is gone, too: a flood of them is a flood.
-        if !self.budgets.resets.spend(self.limits.resets, self.now) {
+        if !self.budgets.resets.spend(self.limits.resets, self.clock()) {
             return Err(Fault::Violation(Violation::Resets));
         }
         let Some(key) = self.streams.find(id) else { return Ok(None) };
@@ -194,7 +194,7 @@ impl Connection {
         if id == 0 {
             return Err(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "PRIORITY on stream 0"));
         }
-        if !self.budgets.priorities.spend(self.limits.priorities, self.now) {
+        if !self.budgets.priorities.spend(self.limits.priorities, self.clock()) {
             return Err(Fault::Violation(Violation::Priorities));
         }
         let fault = match payload.try_into() {
@@ -213,7 +213,7 @@ impl Connection {
         if payload.len() < 8 {
             return Err(Fault::Connection(ErrorCode::FRAME_SIZE_ERROR, "GOAWAY is shorter than 8 bytes"));
         }
-        if self.peer_goes_away && !self.budgets.unknown_frames.spend(self.limits.unknown_frames, self.now) {
+        if self.peer_goes_away && !self.budgets.unknown_frames.spend(self.limits.unknown_frames, self.clock()) {
             return Err(Fault::Violation(Violation::UnknownFrames));
         }
         self.peer_goes_away = true;

@@ -114,6 +114,7 @@ enum Fault {
 /// A server's side of one HTTP/2 connection, without I/O.
 pub struct Connection {
     limits: Rc<Limits>,
+    start: Instant,
     now: Instant,
 
     opening: Opening,
@@ -192,6 +193,7 @@ impl Connection {
             frame::window_update(&mut out, 0, recv_window - WINDOW_INITIAL);
         }
         Self {
+            start: now,
             now,
             opening: Opening::new(now, limits.handshake_timeout),
             partial: Vec::new(),
@@ -218,17 +220,22 @@ impl Connection {
             closing: None,
             stall_deadline: None,
             budgets: Budgets {
-                resets: Budget::new(limits.resets, now),
-                settings: Budget::new(limits.settings, now),
-                priorities: Budget::new(limits.priorities, now),
-                window_updates: Budget::new(limits.window_updates, now),
-                unknown_frames: Budget::new(limits.unknown_frames, now),
-                empty_frames: Budget::new(limits.empty_frames, now),
-                tiny_frames: Budget::new(limits.tiny_frames, now),
+                resets: Budget::new(limits.resets),
+                settings: Budget::new(limits.settings),
+                priorities: Budget::new(limits.priorities),
+                window_updates: Budget::new(limits.window_updates),
+                unknown_frames: Budget::new(limits.unknown_frames),
+                empty_frames: Budget::new(limits.empty_frames),
+                tiny_frames: Budget::new(limits.tiny_frames),
             },
             violations: Vec::new(),
             limits,
         }
+    }
+
+    /// What budgets tell the time by: milliseconds since the connection's start.
+    fn clock(&self) -> u32 {
+        self.now.saturating_duration_since(self.start).as_millis() as u32
     }
 
     /// How many streams are open: those whose answer waits for the peer's windows among them.

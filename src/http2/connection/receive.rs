@@ -205,7 +205,8 @@ impl Connection {
     }
 
     fn charge_small_data(&mut self, len: usize) -> Result<(), Fault> {
-        let (limits, now) = (&self.limits, self.now);
+        let now = self.clock();
+        let limits = &self.limits;
         let (budget, rate, violation) = if len == 0 {
             (&mut self.budgets.empty_frames, limits.empty_frames, Violation::EmptyFrames)
         } else {

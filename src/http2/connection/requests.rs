@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::super::frame::{FrameHeader, flag};
 use super::super::head::HeadBuilder;
+use super::super::hpack::DecodeError;
 use super::super::limits::Violation;
 use super::super::streams::{Resetter, StreamKey, Went};
 use super::{Connection, ErrorCode, Event, Fault, Head, WINDOW_INITIAL};
@@ -107,7 +108,8 @@ impl Connection {
     }
 
     pub(super) fn continuation(&mut self, header: &FrameHeader, payload: &[u8]) -> Result<Option<Event<'static>>, Fault> {
-        let (limits, now) = (&self.limits, self.now);
+        let now = self.clock();
+        let limits = &self.limits;
         let Some(block) = &mut self.block else { return Ok(None) };
         block.n_continuations += 1;
         if block.n_continuations > limits.continuations_max {
@@ -146,13 +148,12 @@ impl Connection {
         if id >= STREAM_ID_DRAIN {
             self.drain("stream identifiers run out");
         }
-        let (limits, now) = (&self.limits, self.now);
-        self.budgets.priorities.earn(limits.priorities, 10);
-        self.budgets.window_updates.earn(limits.window_updates, 10);
-        if self.streams.len() >= limits.concurrent_streams_max as usize {
+        self.budgets.priorities.earn(10);
+        self.budgets.window_updates.earn(10);
+        if self.streams.len() >= self.limits.concurrent_streams_max as usize {
             self.violations.push(Violation::Streams);
             // Until the peer has acknowledged the limit it may not know it.
-            if self.settings_acked && !self.budgets.resets.spend(limits.resets, now) {
+            if self.settings_acked && !self.budgets.resets.spend(self.limits.resets, self.clock()) {
                 return Err(Fault::Violation(Violation::Resets));
             }
             self.write_reset(id, ErrorCode::REFUSED_STREAM);
@@ -258,6 +259,6 @@ pub(super) fn depends_on(priority: &[u8; 5]) -> u32 {
     u32::from_be_bytes([a, b, c, d]) & 0x7fff_ffff
 }
 
-fn compression(_: super::super::hpack::DecodeError) -> Fault {
-    Fault::Connection(ErrorCode::COMPRESSION_ERROR, "a header block cannot be decoded")
+fn compression(error: DecodeError) -> Fault {
+    Fault::Connection(ErrorCode::COMPRESSION_ERROR, error.reason())
 }

@@ -61,6 +61,13 @@ impl Connection {
         }
     }
 
+    /// Bids the peer send the request's body: 100 (RFC 9110, 15.2.1), before the answer's head. Does nothing once the request has ended.
+    pub fn send_continue(&mut self, stream: StreamKey) {
+        if self.streams.get(stream).is_some_and(|open| !open.answered && !open.remote_closed) {
+            self.write_header_block(stream.id(), false, Some(100), Fields::Each(&|_| {}));
+        }
+    }
+
     /// A part of the answer's body: what `write` appends to the buffer that it is given, which holds other bytes already. With `end` it is the last.
     pub fn send_data(&mut self, stream: StreamKey, write: &mut dyn FnMut(&mut Vec<u8>), end: bool) {
         if self.streams.get(stream).is_none_or(|open| open.answered) {
@@ -216,7 +223,7 @@ impl Connection {
 
     fn data_sent(&mut self) {
         self.pings.forgive();
-        self.budgets.window_updates.earn(self.limits.window_updates, 10);
+        self.budgets.window_updates.earn(10);
     }
 
     /// HEADERS, and CONTINUATION where a frame is too small.

@@ -1,6 +1,5 @@
 //! Header blocks, read: RFC 7541, 3.2 and 6.
 
-use std::fmt;
 use std::ops::Range;
 
 use super::kind::Kind;
@@ -31,15 +30,16 @@ pub(crate) enum DecodeError {
     SizeUpdate,
 }
 
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Truncated => "the block ends within a field",
-            Self::Integer => "an integer is too large or too long",
-            Self::Index => "an index that no table has",
-            Self::Huffman => "a string that is no Huffman code",
-            Self::SizeUpdate => "a table size that is too large or comes too late",
-        })
+impl DecodeError {
+    /// What is wrong, for the peer's developers: GOAWAY has it as its debug data.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Truncated => "HPACK: the block ends within a field",
+            Self::Integer => "HPACK: an integer is too large or too long",
+            Self::Index => "HPACK: an index that no table has",
+            Self::Huffman => "HPACK: a string that is no Huffman code",
+            Self::SizeUpdate => "HPACK: a table size that is too large or comes too late",
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! PING: gRPC's rule for clients (grpc/doc/keepalive.md, gRFC A8). Two strikes are forgiven; what the server sends for a call forgets them.
 
 use std::io::{ErrorKind, Write};
-use std::time::Duration;
 
 use crate::raw::*;
 use crate::support::connect;
@@ -53,7 +52,6 @@ fn a_flood(server: &mut Server) {
 fn a_flood_that_reads_nothing(server: &mut Server) {
     let (grown, closed) = server.memory_for("VmHWM", || {
         let mut socket = connect(server.addr());
-        socket.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
         let mut bytes = PREFACE.to_vec();
         settings(&[]).write(&mut bytes);
         (0..1000).for_each(|_| ping([0; 8]).write(&mut bytes));

@@ -13,13 +13,13 @@ on_every_engine!(with crate::attacks::stalls::impatient;
     no_settings("hyper: closes without GOAWAY"),
 );
 
-const STALL: Duration = Duration::from_secs(1);
-const HANDSHAKE: Duration = Duration::from_millis(500);
+const STALL: Duration = Duration::from_secs(2);
+const HANDSHAKE: Duration = Duration::from_secs(2);
 
 fn impatient(target: Target, case: impl FnOnce(&mut Server)) {
     let mut server = match target.engine {
-        "native" => target.serve(&["--stall-timeout", "1s", "--handshake-timeout", "500ms"]),
-        _ => target.serve(&["--handshake-timeout", "500ms"]),
+        "native" => target.serve(&["--stall-timeout", "2s", "--handshake-timeout", "2s"]),
+        _ => target.serve(&["--handshake-timeout", "2s"]),
     };
     case(&mut server);
     server.is_well();

@@ -10,6 +10,8 @@ on_every_engine!(
     paths_are_exact,
     a_long_path,
     metadata_does_no_harm,
+    expect_100_continue("hyper: cannot say 100; the client goes on when it has waited"),
+    expectations_that_are_not_met,
 );
 
 /// HTTP's own status, and the end of the stream with it.
@@ -108,4 +110,39 @@ fn metadata_does_no_harm(server: &mut Server) {
         .with("grpc-accept-encoding", "identity,gzip");
     let stream = connection.request(&fields, &hello("Joe", 0));
     connection.is_greeted(stream, "Joe");
+}
+
+fn expecting(value: &str) -> Fields {
+    Fields::hello().with("expect", value)
+}
+
+/// RFC 9110, 10.1.1: the body comes when it was asked for, and is asked for once.
+fn expect_100_continue(server: &mut Server) {
+    let mut connection = server.open();
+    for value in ["100-continue", "100-Continue"] {
+        let stream = connection.begin(&expecting(value));
+        connection.until("100 comes", |connection| (connection.so_far(stream).interim == [100]).then_some(()));
+        connection.send([data(stream, hello("Joe", 0)).end()]);
+        connection.is_greeted(stream, "Joe");
+        assert_eq!(connection.so_far(stream).interim, [100]);
+    }
+    // In a table that was made smaller: the interim response is the first block behind that.
+    connection.set(&[(setting::HEADER_TABLE_SIZE, 0)]);
+    let stream = connection.begin(&expecting("100-continue"));
+    connection.until("100 comes", |connection| (connection.so_far(stream).interim == [100]).then_some(()));
+    connection.send([data(stream, hello("Joe", 0)).end()]);
+    connection.is_greeted(stream, "Joe");
+}
+
+/// A refusal needs no body; a client that does not wait is served; other expectations are ignored.
+fn expectations_that_are_not_met(server: &mut Server) {
+    let mut connection = server.open();
+    let stream = connection.begin(&expecting("100-continue").set(":method", "PUT"));
+    let response = connection.response(stream);
+    assert_eq!((response.http(), &response.interim[..]), (405, &[][..]), "{response:?}");
+    let stream = connection.request(&expecting("100-continue"), &hello("Joe", 0));
+    connection.is_greeted(stream, "Joe");
+    let stream = connection.request(&expecting("a miracle"), &hello("Joe", 0));
+    connection.is_greeted(stream, "Joe");
+    assert!(connection.so_far(stream).interim.is_empty());
 }

@@ -54,6 +54,7 @@ pub(crate) struct Target {
 /// The binary, serving on one worker.
 pub(crate) struct Server {
     process: Served,
+    engine: &'static str,
     /// Its open descriptors with no connection.
     n_fds: usize,
 }
@@ -66,7 +67,7 @@ impl Target {
         let mut connection = Connection::open(process.addr(), &[]);
         connection.greets();
         let n_fds = process.n_fds() - 1;
-        Server { process, n_fds }
+        Server { process, engine: self.engine, n_fds }
     }
 }
 
@@ -80,6 +81,11 @@ pub(crate) fn run(target: Target, case: impl FnOnce(&mut Server)) {
 impl Server {
     pub(crate) fn addr(&self) -> SocketAddr {
         self.process.addr()
+    }
+
+    /// Its engine's word.
+    pub(crate) fn engine(&self) -> &'static str {
+        self.engine
     }
 
     pub(crate) fn process(&mut self) -> &mut Served {

@@ -27,6 +27,8 @@ pub(crate) struct GoAway {
 /// A response, as far as it has come.
 #[derive(Clone, Default)]
 pub(crate) struct Response {
+    /// Interim responses (RFC 9113, 8.1): their statuses.
+    pub(crate) interim: Vec<u32>,
     /// Header blocks in their order: the head, then trailers.
     pub(crate) blocks: Vec<Vec<(String, String)>>,
     pub(crate) body: Vec<u8>,
@@ -40,6 +42,10 @@ pub(crate) struct Response {
 impl Response {
     pub(super) fn head(&mut self, fields: Vec<(String, String)>, end: bool) {
         assert!(!self.is_over(), "a header block behind the end: {fields:?}");
+        if let Some(status) = fields.iter().find_map(|(name, value)| (name == ":status" && value.starts_with('1')).then_some(value)) {
+            assert!(self.blocks.is_empty() && !end && fields.len() == 1, "an interim response goes before the head: {fields:?}");
+            return self.interim.push(status.parse().expect("a number"));
+        }
         let has_status = fields.iter().any(|(name, _)| name == ":status");
         assert_eq!(has_status, self.blocks.is_empty(), "`:status` belongs to the first block and no other (RFC 9113, 8.3.2): {fields:?}");
         assert!(end || self.blocks.is_empty(), "trailers end the stream (RFC 9113, 8.1)");
@@ -90,7 +96,7 @@ impl Response {
 
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { blocks, body, n_data_frames, ended, reset } = self;
-        write!(f, "{blocks:?}, {} bytes in {n_data_frames} DATA frames, ended: {ended}, reset: {reset:?}", body.len())
+        let Self { interim, blocks, body, n_data_frames, ended, reset } = self;
+        write!(f, "{interim:?}, {blocks:?}, {} bytes in {n_data_frames} DATA frames, ended: {ended}, reset: {reset:?}", body.len())
     }
 }

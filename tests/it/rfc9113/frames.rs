@@ -137,8 +137,9 @@ fn s6_4_of_a_wrong_length(server: &mut Server) {
 /// A call that would end while the next ones run is silent; and RST_STREAM is no answer to RST_STREAM (5.4.2).
 fn s6_4_ends_the_call_and_nothing_is_sent_behind_it(server: &mut Server) {
     let mut connection = server.open();
-    let stream = connection.hello("Joe", 50);
-    connection.send([rst_stream(stream, code::CANCEL)]);
+    let stream = connection.new_stream();
+    // In one piece, so that it cannot end before.
+    connection.send(call(stream, "Joe", 50).into_iter().chain([rst_stream(stream, code::CANCEL)]));
     let later = connection.hello("later", 150);
     connection.is_greeted(later, "later");
     let response = connection.so_far(stream);

@@ -165,13 +165,15 @@ fn advertised(connection: &Connection) -> usize {
 fn s5_1_2_more_than_advertised(server: &mut Server) {
     let mut connection = server.open();
     let n = advertised(&connection);
-    let within: Vec<_> = (0..n).map(|_| connection.hello("Joe", 300)).collect();
-    let beyond: Vec<_> = (0..50).map(|_| connection.hello("Joe", 300)).collect();
+    // Half open, so that none of them ends before all are there.
+    let within: Vec<_> = (0..n).map(|_| connection.begin(&Fields::hello())).collect();
+    let beyond: Vec<_> = (0..50).map(|_| connection.hello("Joe", 0)).collect();
     for stream in beyond {
         let response = connection.response(stream);
         assert!(response.blocks.is_empty() && response.reset == Some(code::REFUSED_STREAM), "{response:?}");
     }
     for stream in within {
+        connection.send([data(stream, hello("Joe", 0)).end()]);
         connection.is_greeted(stream, "Joe");
     }
     connection.greets();
