@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use loopswap::blocks::{BLOCK_BYTES, contents};
 
-/// Blocks of a file: 64 MiB, more than any CPU's cache holds, and little enough to be made for each cell.
-const N_BLOCKS: u64 = 16 * 1024;
+/// Blocks of a file, at most: 64 MiB, more than most CPUs' caches hold, and little enough to be made for each cell.
+const N_BLOCKS_MAX: u32 = 16 * 1024;
 
 /// A file of blocks, in the page cache.
 pub(crate) struct Blocks {
@@ -19,11 +19,13 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    pub(crate) fn new() -> Result<Self, String> {
+    /// A file for so many calls: it has no more blocks than they can read.
+    pub(crate) fn new(n_calls: u32) -> Result<Self, String> {
+        let n_blocks = n_calls.clamp(1, N_BLOCKS_MAX);
         let make = || {
             let mut writer = BufWriter::with_capacity(256 * BLOCK_BYTES, tempfile::tempfile_in(env!("CARGO_TARGET_TMPDIR"))?);
-            for block in 0..N_BLOCKS {
-                writer.write_all(&contents(block))?;
+            for block in 0..n_blocks {
+                writer.write_all(&contents(block.into()))?;
             }
             writer.into_inner().map_err(std::io::IntoInnerError::into_error)
         };

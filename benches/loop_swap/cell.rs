@@ -29,11 +29,18 @@ impl Cell {
             return ceiling::measure(self, machine.server_cpu);
         }
         let mut command = self.row.command(1)?;
-        let blocks = if self.shape.is_of_blocks() { Some(Blocks::new()?) } else { None };
+        let blocks = if self.shape.is_of_blocks() { Some(Blocks::new(self.calls)?) } else { None };
         if let Some(blocks) = &blocks {
             command.arg("--blocks-file").arg(blocks.path());
         }
         let server = Server::start(&mut command, machine.server_cpu)?;
+        match self.load(&server, machine, client) {
+            Ok(measured) => server.end().map(|()| measured),
+            Err(why) => Err(server.failed(&why)),
+        }
+    }
+
+    fn load(&self, server: &Server, machine: &Machine, client: Client) -> Result<Measured, String> {
         client.load(server.addr(), self.shape, self.warmup, machine.load_cpu)?;
         let (before, ticks_before) = (server.cpu()?, server.ticks());
         let mut measured = client.load(server.addr(), self.shape, self.calls, machine.load_cpu)?;
@@ -42,7 +49,6 @@ impl Cell {
         if let Some(((user_before, system_before), (user, system))) = ticks_before.zip(server.ticks()) {
             (measured.user_ticks, measured.system_ticks) = (Some(user - user_before), Some(system - system_before));
         }
-        server.end()?;
         Ok(measured)
     }
 }
@@ -68,6 +74,7 @@ impl Row {
                 command.arg("--serve-stock-tonic");
                 command
             }
+            Kind::Peer => self.launch.as_ref().ok_or("this peer has no command")?.command(),
             Kind::Ceiling => return Err("a timer is no server".into()),
         })
     }

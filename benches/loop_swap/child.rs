@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,8 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 /// The built server.
 pub(crate) const LOOPSWAP: &str = env!("CARGO_BIN_EXE_loopswap");
 
+/// How long a server may take to say where it listens: the first start of a Python server compiles what it imports.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a server may take to end after SIGTERM.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -34,6 +37,8 @@ pub(crate) fn pinned<T: Send>(cpu: Option<usize>, start: impl FnOnce() -> T + Se
 pub(crate) struct Server {
     child: Child,
     addr: String,
+    /// Read no further, but held open: what a server prints later must not end it.
+    stdout: Option<BufReader<ChildStdout>>,
     stderr: Option<JoinHandle<String>>,
 }
 
@@ -44,14 +49,22 @@ impl Server {
         let mut child = pinned(cpu, || command.spawn()).map_err(|error| format!("cannot be started: {error}"))?;
         let mut stderr = child.stderr.take().expect("piped");
         let stderr = thread::spawn(move || {
-            let mut text = String::new();
-            let _ = stderr.read_to_string(&mut text);
-            text
+            let mut bytes = Vec::new();
+            let _ = stderr.read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
         });
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let mut server = Self { child, addr: String::new(), stderr: Some(stderr) };
-        let mut line = String::new();
-        let _ = stdout.read_line(&mut line);
+        let mut server = Self { child, addr: String::new(), stdout: None, stderr: Some(stderr) };
+        let (sender, first_line) = mpsc::sync_channel(1);
+        thread::spawn(move || {
+            let mut line = String::new();
+            let _ = stdout.read_line(&mut line);
+            let _ = sender.send((line, stdout));
+        });
+        let Ok((line, stdout)) = first_line.recv_timeout(START_TIMEOUT) else {
+            return Err(format!("did not listen within {START_TIMEOUT:?}: {}", server.last_words()));
+        };
+        server.stdout = Some(stdout);
         match line.strip_prefix("listening on ").and_then(|rest| rest.split_whitespace().next()) {
             Some(addr) => {
                 server.addr = addr.to_owned();
@@ -103,6 +116,15 @@ impl Server {
                 None => thread::sleep(Duration::from_millis(1)),
             }
         }
+    }
+
+    /// Ends it at once, and says what went wrong with what it said last.
+    pub(crate) fn failed(mut self, why: &str) -> String {
+        let ended = match self.child.try_wait() {
+            Ok(Some(status)) => format!(" (it ended with {status})"),
+            _ => String::new(),
+        };
+        format!("{why}; the server's last words{ended}: {}", self.last_words())
     }
 
     /// Its last line on standard error.

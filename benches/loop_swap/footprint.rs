@@ -30,7 +30,7 @@ pub(crate) fn tasks(plan: &Plan, rows: &[Row]) -> Vec<Task> {
         let workers = |row: &Row| match row.kind {
             Kind::Loopswap => &[1, 2][..],
             Kind::StockTonic => &[1],
-            Kind::Floor | Kind::Ceiling => &[],
+            Kind::Peer | Kind::Floor | Kind::Ceiling => &[],
         };
         let tasks =
             rows.iter().flat_map(move |row| workers(row).iter().map(move |workers| Task { round, row: (*row).clone(), workers: *workers }));

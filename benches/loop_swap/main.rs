@@ -3,6 +3,7 @@
 //!     cargo bench --bench loop_swap                                        # everything, in about ten minutes
 //!     cargo bench --bench loop_swap -- --quick --html report.html          # one short round, as a page
 //!     cargo bench --bench loop_swap -- --out benches/runs                  # and keep it: data, page, tables, command
+//!     cargo bench --bench loop_swap -- --peers all                         # with every server of others, built on first use
 //!     cargo bench --bench loop_swap -- --from run.json --html report.html  # a kept run again, without measuring
 //!     cargo bench --bench loop_swap -- --compare A.json B.json             # what changed between two runs
 //!
@@ -23,6 +24,7 @@ mod interrupt;
 mod kept;
 mod machine;
 mod outputs;
+mod peers;
 mod plan;
 mod progress;
 mod raw;
@@ -39,6 +41,7 @@ use loopswap_report::{Run, Style};
 
 use crate::client::Client;
 use crate::outputs::Outputs;
+use crate::peers::Choice;
 use crate::plan::Plan;
 use crate::progress::Progress;
 
@@ -75,20 +78,20 @@ struct Args {
     out: Option<PathBuf>,
 
     /// Measure nothing: show the run of this file, which `--json` or `--out` wrote.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "client", "rounds", "out"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "client", "rounds", "peers", "out"])]
     from: Option<PathBuf>,
 
     /// Measure nothing: say what changed from run A to run B, and what of it is beyond noise.
     #[arg(long, num_args = 2, value_names = ["A", "B"],
-        conflicts_with_all = ["quick", "client", "rounds", "out", "from", "json", "html", "markdown", "csv"])]
+        conflicts_with_all = ["quick", "client", "rounds", "peers", "out", "from", "json", "html", "markdown", "csv"])]
     compare: Option<Vec<PathBuf>>,
 
     /// Measure nothing: fail where the README's figures are not those of the newest kept run.
-    #[arg(long, conflicts_with_all = ["quick", "client", "rounds", "out", "from", "json", "html", "markdown", "csv", "compare"])]
+    #[arg(long, conflicts_with_all = ["quick", "client", "rounds", "peers", "out", "from", "json", "html", "markdown", "csv", "compare"])]
     check_readme: bool,
 
     /// Measure nothing: write the figures of the newest kept run into the README.
-    #[arg(long, conflicts_with_all = ["quick", "client", "rounds", "out", "from", "json", "html", "markdown", "csv", "compare", "check_readme"])]
+    #[arg(long, conflicts_with_all = ["quick", "client", "rounds", "peers", "out", "from", "json", "html", "markdown", "csv", "compare", "check_readme"])]
     renew_readme: bool,
 
     /// Who loads the servers.
@@ -98,6 +101,11 @@ struct Args {
     /// How many rounds; the figures are medians over them.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
+
+    /// Which servers of others are rows, too: `none`, `ready`, `all`, or of `python`, `rust` and `cpp`, with commas between. They are built on first
+    /// use, which downloads what they are made of; `ready` has those that are built already. By default `ready`, under `cargo test` `none`.
+    #[arg(long, value_name = "LIST")]
+    peers: Option<Choice>,
 
     /// Given by `cargo bench`; without it, as under `cargo test`, only a small round is run.
     #[arg(long, hide = true)]
@@ -177,9 +185,15 @@ fn experiment(args: &Args) -> Result<Run, String> {
     };
     let plan = Plan { rounds: args.rounds.unwrap_or(plan.rounds), client: args.client, ..plan };
     interrupt::watch()?;
-    let rows = plan::rows()?;
+    let machine = machine::inspect();
+    let peers = args.peers.clone().unwrap_or(if args.bench { Choice::Ready } else { Choice::Of(Vec::new()) });
+    let (peers, left_out) = peers::prepare(&peers, machine.server_cpu);
+    if !left_out.is_empty() {
+        say(&format!("not all peers are built, and so not all are rows: `--peers {}` builds them\n\n", left_out.join(",")));
+    }
+    let rows = plan::rows(peers)?;
     let cells = plan.cells(&rows);
-    let mut run = record::new(machine::inspect(), &plan, &rows, cells.len());
+    let mut run = record::new(machine, &plan, &rows, cells.len());
     say(&format!("{}, {}\n{plan}\n\n", run.machine.cpu, run.machine.kernel));
     let footprints = footprint::tasks(&plan, &rows);
     let mut progress = Progress::new(cells.len() + footprints.len());

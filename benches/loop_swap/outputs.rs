@@ -9,16 +9,19 @@ use loopswap_report::{Run, csv, html, markdown};
 use crate::Args;
 use crate::kept::Kept;
 
+/// How a run becomes a file.
+type Render = fn(&Run) -> String;
+
 /// What was asked for, opened before the minutes of work, not after them.
 pub(crate) struct Outputs {
-    files: Vec<(PathBuf, File, fn(&Run) -> String)>,
+    files: Vec<(PathBuf, File, Render)>,
     kept: Option<Kept>,
 }
 
 impl Outputs {
     /// Opens them. What they hold stays until there is something to write.
     pub(crate) fn open(args: &Args) -> Result<Self, String> {
-        let wanted: [(&Option<PathBuf>, fn(&Run) -> String); 4] =
+        let wanted: [(&Option<PathBuf>, Render); 4] =
             [(&args.json, Run::to_json), (&args.html, html), (&args.markdown, markdown), (&args.csv, csv)];
         let mut files = Vec::new();
         for (path, render) in wanted {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::cell::Cell;
 use crate::client::Client;
+use crate::peers::{Launch, Peer};
 
 /// How often, and how long.
 #[derive(Clone, Debug)]
@@ -27,6 +28,9 @@ pub(crate) struct Plan {
     /// Connections that are held idle, as far as the limit on open files allows.
     pub(crate) idle_connections: u32,
 }
+
+/// By how much a slow server's calls are fewer.
+const SLOWER: u32 = 10;
 
 impl Plan {
     /// What is quoted.
@@ -80,7 +84,15 @@ impl Plan {
                 .iter()
                 .flat_map(|shape| rows.iter().filter(|row| row.unavailable.is_none()).map(move |row| (row, *shape)))
                 .filter(|(row, shape)| row.has(shape))
-                .map(|(row, shape)| Cell { round, row: row.clone(), shape, calls: self.calls(&shape), warmup: self.warmup(&shape) })
+                // Fewer calls than are to be in flight would leave connections unused.
+                .filter(|(_, shape)| shape.in_flight <= self.calls(shape))
+                .map(|(row, shape)| Cell {
+                    round,
+                    row: row.clone(),
+                    shape,
+                    calls: self.calls_of(row, &shape),
+                    warmup: self.warmup_of(row, &shape),
+                })
                 .collect();
             if round % 2 == 1 {
                 of_round.reverse();
@@ -99,9 +111,16 @@ impl Plan {
         }
     }
 
+    /// The article's own number for every row; without the sleep, a slow server gives a steady figure sooner.
+    fn calls_of(&self, row: &Row, shape: &Shape) -> u32 {
+        let calls = self.calls(shape);
+        if shape.handler == Handler::Nothing && row.is_slow() { calls.div_ceil(SLOWER) } else { calls }
+    }
+
     /// Never more than what is counted.
-    fn warmup(&self, shape: &Shape) -> u32 {
-        self.warmup.min(self.calls(shape) / 2)
+    fn warmup_of(&self, row: &Row, shape: &Shape) -> u32 {
+        let warmup = if row.is_slow() { self.warmup.div_ceil(SLOWER) } else { self.warmup };
+        warmup.min(self.calls(shape) / 2)
     }
 }
 
@@ -111,7 +130,7 @@ impl fmt::Display for Plan {
         let s = if *rounds == 1 { "" } else { "s" };
         write!(
             f,
-            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, {calls_awake} without, {calls_reading} that read, {calls_appending} that append; one worker, restarted for each cell; load by {}",
+            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, {calls_awake} without, {calls_reading} that read, {calls_appending} that append, of Python's servers a tenth without sleep; one worker, restarted for each cell; load by {}",
             self.client.name()
         )
     }
@@ -173,6 +192,8 @@ pub(crate) struct Row {
     pub(crate) http2: &'static str,
     pub(crate) runtime: String,
     pub(crate) kind: Kind,
+    /// How a peer is started.
+    pub(crate) launch: Option<Launch>,
     /// Why it cannot run here.
     pub(crate) unavailable: Option<String>,
 }
@@ -183,6 +204,8 @@ pub(crate) enum Kind {
     Loopswap,
     /// `tonic::transport::Server`, on tokio's current-thread runtime.
     StockTonic,
+    /// Somebody else's server: see `peers`.
+    Peer,
     /// The same bytes for every request: what the loop's sockets cost.
     Floor,
     /// No server: a hundred tasks that sleep again and again. No server can answer more often.
@@ -193,9 +216,19 @@ impl Row {
     fn has(&self, shape: &Shape) -> bool {
         match self.kind {
             Kind::Loopswap | Kind::StockTonic => true,
+            // The peers have the Greeter alone.
+            Kind::Peer => match shape.handler {
+                Handler::Nothing => true,
+                Handler::Sleep(_) => self.launch.as_ref().is_some_and(|launch| launch.sleeps),
+                Handler::Read | Handler::Append => false,
+            },
             Kind::Floor => shape.handler == Handler::Nothing,
             Kind::Ceiling => matches!(shape.handler, Handler::Sleep(_)) && shape.connections == 1,
         }
+    }
+
+    fn is_slow(&self) -> bool {
+        self.launch.as_ref().is_some_and(|launch| launch.slow)
     }
 
     /// The engine's word.
@@ -209,8 +242,8 @@ const NATIVE: &str = "native";
 /// The other one, which stock tonic has as well.
 const HYPER: &str = "hyper, h2";
 
-/// The rows: each loop that the binary knows on each engine, with its floor and its timer's ceiling, and stock tonic. `doctor` says which can run.
-pub(crate) fn rows() -> Result<Vec<Row>, String> {
+/// The rows: each loop that the binary knows on each engine, with its floor and its timer's ceiling, stock tonic, and the peers. `doctor` says which loops can run.
+pub(crate) fn rows(peers: Vec<Peer>) -> Result<Vec<Row>, String> {
     let doctor = Command::new(crate::child::LOOPSWAP).args(["doctor", "--json"]).stdin(Stdio::null()).output();
     let doctor = doctor.map_err(|error| format!("{} cannot be started: {error}", crate::child::LOOPSWAP))?;
     let verdicts: Value =
@@ -220,6 +253,7 @@ pub(crate) fn rows() -> Result<Vec<Row>, String> {
         http2: HYPER,
         runtime: "tokio current_thread".into(),
         kind: Kind::StockTonic,
+        launch: None,
         unavailable: None,
     }];
     let mut bounds = Vec::new();
@@ -234,6 +268,7 @@ pub(crate) fn rows() -> Result<Vec<Row>, String> {
             http2,
             runtime: runtime.clone(),
             kind,
+            launch: None,
             unavailable: unavailable.clone(),
         };
         rows.extend([row("loopswap", HYPER, Kind::Loopswap), row("loopswap", NATIVE, Kind::Loopswap)]);
@@ -242,6 +277,12 @@ pub(crate) fn rows() -> Result<Vec<Row>, String> {
     // Engine by engine, tokio first: the others are compared with it.
     rows.sort_by_key(|row| (row.kind != Kind::StockTonic, row.http2 == NATIVE, row.runtime != "tokio"));
     bounds.sort_by_key(|row| row.kind == Kind::Ceiling);
+    rows.extend(peers.into_iter().map(of_peer));
     rows.append(&mut bounds);
     Ok(rows)
+}
+
+fn of_peer(peer: Peer) -> Row {
+    let Peer { name, http2, runtime, launch, unavailable, .. } = peer;
+    Row { name: name.into(), http2, runtime: runtime.into(), kind: Kind::Peer, launch: Some(launch), unavailable }
 }

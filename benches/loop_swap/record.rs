@@ -1,8 +1,9 @@
 //! From what the plan and its cells are here to the model of a run, which outlives them.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use loopswap_report::{Machine, Measured, Outcome, Role, Run, VERSION, slug};
+use loopswap_report::{Extra, Machine, Measured, Outcome, Role, Run, VERSION, slug};
 
 use crate::cell::Cell;
 use crate::footprint::Task;
@@ -20,13 +21,38 @@ pub(crate) fn new(machine: Machine, plan: &Plan, rows: &[Row], n_cells: usize) -
         shapes: SHAPES.iter().map(|of| shape(plan, of)).collect(),
         cells: Vec::with_capacity(n_cells),
         footprints: Vec::new(),
+        extras: vec![engines()],
+    }
+}
+
+/// What a call costs the engines without sockets, which another bench counts.
+fn engines() -> Extra {
+    let committed: BTreeMap<String, BTreeMap<String, f64>> =
+        serde_json::from_str(include_str!("../engine/expected.json")).expect("that bench wrote it");
+    let row = |(name, figures): (String, BTreeMap<String, f64>)| {
+        let figure = |of: &str| figures.get(of).map_or(String::new(), f64::to_string);
+        vec![name, figure("instructions"), figure("allocations")]
+    };
+    Extra {
+        title: "Instructions and allocations a call, without sockets: engine, service, calls in flight".into(),
+        note:
+            "As committed, not counted in this run: `cargo bench --bench engine -- --check` counts them, and fails where they have risen."
+                .into(),
+        columns: ["case", "instructions", "allocations"].map(String::from).to_vec(),
+        rows: committed.into_iter().map(row).collect(),
     }
 }
 
 /// Adds what came of a cell.
 pub(crate) fn add(run: &mut Run, cell: &Cell, result: Result<Measured, String>) {
     let outcome = result.map_or_else(Outcome::Failed, Outcome::Measured);
-    run.cells.push(loopswap_report::Cell { round: cell.round, row: row_id(&cell.row), shape: shape_id(&cell.shape), outcome });
+    run.cells.push(loopswap_report::Cell {
+        round: cell.round,
+        row: row_id(&cell.row),
+        shape: shape_id(&cell.shape),
+        calls: cell.calls,
+        outcome,
+    });
 }
 
 /// Measures a footprint, and adds it.
@@ -44,6 +70,7 @@ fn row(row: &Row) -> loopswap_report::Row {
         role: match row.kind {
             Kind::Loopswap => Role::Loopswap,
             Kind::StockTonic => Role::Stock,
+            Kind::Peer => Role::Peer,
             Kind::Floor => Role::Floor,
             Kind::Ceiling => Role::Ceiling,
         },
@@ -66,7 +93,7 @@ fn shape(plan: &Plan, shape: &Shape) -> loopswap_report::Shape {
 fn row_id(row: &Row) -> String {
     match row.kind {
         Kind::Loopswap => slug(&format!("{} {}", row.name, row.engine())),
-        Kind::StockTonic | Kind::Floor | Kind::Ceiling => slug(&row.name),
+        Kind::StockTonic | Kind::Peer | Kind::Floor | Kind::Ceiling => slug(&row.name),
     }
 }
 

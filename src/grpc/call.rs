@@ -10,7 +10,7 @@ use tonic::Status;
 
 use crate::grpc::answer::{Answer, Stage};
 use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
-use crate::grpc::verdict::{deadline_exceeded, judge};
+use crate::grpc::verdict::{deadline_exceeded, judge, read_timeout};
 use crate::grpc::{CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
 use crate::http2::ErrorCode;
 use crate::service::Router;
@@ -57,7 +57,18 @@ impl Call {
                 }
             },
         );
-        let (route, timeout, expects_continue) = admitted?;
+        let (route, mut timeout, expects_continue) = admitted?;
+        if let Some(own) = head.own_timeout()
+            && !matches!(route, Route::Plain(_))
+        {
+            match read_timeout(own) {
+                Ok(own) => timeout = Some(own),
+                Err(refusal) => {
+                    refusal.answer(&answer);
+                    return None;
+                }
+            }
+        }
         if expects_continue && !ends {
             answer.go_ahead();
         }

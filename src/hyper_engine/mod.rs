@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use hyper::server::conn::http2;
-use loopswap_rt::{Runtime, deadline_after};
+use loopswap_rt::{Connection as _, Runtime, deadline_after};
 
 use crate::http2::Violation;
 use crate::hyper_io::HyperIo;
@@ -50,6 +50,7 @@ impl Engine for HyperEngine {
         mut phases: PhaseWatch,
     ) -> Closed {
         let limits = &house.limits;
+        let peer = connection.peer_addr().clone();
         let handshake = Rc::new(Handshake::default());
         let opening = Rc::clone(&handshake);
         let io = HyperIo::new(connection, move |bytes: &[u8]| opening.observe(bytes));
@@ -70,7 +71,7 @@ impl Engine for HyperEngine {
         let mut serving = pin!(serving);
         let mut deadline = pin!(Some(runtime.sleep_until(deadline_after(runtime.now(), limits.handshake_timeout))));
         let mut draining = false;
-        poll_fn(|cx| {
+        let closed = poll_fn(|cx| {
             match phases.poll(cx) {
                 Phase::Serving => {}
                 Phase::Draining if draining => {}
@@ -101,7 +102,9 @@ impl Engine for HyperEngine {
             }
             Poll::Pending
         })
-        .await
+        .await;
+        closed.log(&peer);
+        closed
     }
 }
 

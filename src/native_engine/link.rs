@@ -30,6 +30,12 @@ impl Link {
         Self { http2: RefCell::new(http2), ready, rooms: RefCell::default(), in_turn: Cell::new(false) }
     }
 
+    /// Gives back what only a busy connection needs.
+    pub(super) fn shrink(&self) {
+        self.http2.borrow_mut().shrink();
+        self.rooms.borrow_mut().shrink_to_fit();
+    }
+
     /// Tells whether the connection's task has its turn.
     pub(super) fn set_in_turn(&self, in_turn: bool) {
         self.in_turn.set(in_turn);

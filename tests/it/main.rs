@@ -16,6 +16,7 @@ mod grpc_rules;
 mod handlers;
 mod handshake;
 mod interop;
+mod load;
 mod panics;
 mod raw;
 mod refused;

@@ -3,39 +3,32 @@
 use crate::figures::{Metric, Spread};
 use crate::footprint::{Figure, Upkeep};
 use crate::number::{figure, range, ratio};
-use crate::run::{Handler, Role, Row, Run, Shape};
+use crate::run::{Extra, Handler, Role, Row, Run, Shape};
 use crate::verdict::Verdict;
 
-/// A table before it is drawn. Numbers begin behind the columns of words.
-pub(crate) struct Sheet {
-    pub(crate) title: String,
-    pub(crate) header: Vec<String>,
-    pub(crate) n_words: usize,
-    pub(crate) rows: Vec<Vec<String>>,
-}
+/// How the tables are to be read.
+const NOTE: &str = "Medians over the rounds, and their range. A ratio is within a round, and is given only where it is beyond noise.";
 
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// All that this run has figures for.
-pub(crate) fn sheets(run: &Run) -> Vec<Sheet> {
+pub(crate) fn extras(run: &Run) -> Vec<Extra> {
     let timers = run.head_shape(|handler| matches!(handler, Handler::Sleep(_))).and_then(|shape| timers(run, shape));
     timers.into_iter().chain(upkeep(run)).chain(workers(run)).collect()
 }
 
 /// How late each loop's timer is, by the tasks that only sleep.
-fn timers(run: &Run, shape: &Shape) -> Option<Sheet> {
+fn timers(run: &Run, shape: &Shape) -> Option<Extra> {
     let Handler::Sleep(asked_ms) = shape.handler else { return None };
     let rows = run.rows.iter().filter(|row| row.role == Role::Ceiling).filter_map(|row| {
         let late = |metric| run.spread(&row.id, &shape.id, metric).map(|slept| micros(slept, asked_ms.into()));
         Some(vec![row.runtime.clone(), late(Metric::P50)?, late(Metric::P99)?, late(Metric::Slowest)?])
     });
     let rows: Vec<_> = rows.collect();
-    let title = format!(
-        "How late timers are: {asked_ms} ms asked for by {} tasks at once, µs too long, median and range over rounds",
-        shape.in_flight
-    );
-    let header = ["loop", "median", "p99", "worst"].map(String::from).to_vec();
-    (!rows.is_empty()).then_some(Sheet { title, header, n_words: 1, rows })
+    let title = format!("How late timers are: µs too long, of {asked_ms} ms");
+    let note = format!("{} tasks sleep at once, again and again. Medians over the rounds, and their range.", shape.in_flight);
+    let columns = ["loop", "median", "p99", "worst"].map(String::from).to_vec();
+    (!rows.is_empty()).then_some(Extra { title, note, columns, rows })
 }
 
 /// By how many microseconds a sleep was too long.
@@ -45,17 +38,17 @@ fn micros(slept_ms: Spread, asked_ms: f64) -> String {
 }
 
 /// Start, memory, idle connections, each beside tokio's on the same engine.
-fn upkeep(run: &Run) -> Option<Sheet> {
+fn upkeep(run: &Run) -> Option<Extra> {
     let figures: [Figure; 3] = [
         |of: &Upkeep| Some(of.start_ms),
         |of| Some(of.memory_bytes as f64 / MIB),
         |of| of.idle.as_ref().map(|idle| idle.bytes_a_connection),
     ];
     let rows = run.servers_with_footprints().into_iter().map(|row| {
-        let mut cells = names(row);
+        let mut cells = name(row);
         if run.footprint_failure(&row.id).is_some() {
             cells.push("failed".into());
-            cells.resize(9, String::new());
+            cells.resize(7, String::new());
             return cells;
         }
         for figure in figures {
@@ -71,26 +64,16 @@ fn upkeep(run: &Run) -> Option<Sheet> {
         _ => None,
     });
     let n = n.min().unwrap_or(0);
-    let title = format!("Beside the calls, one worker: median and range over rounds; {n} idle connections, each after its first call");
-    let words = [
-        "server",
-        "HTTP/2 by",
-        "loop",
-        "start to first reply, ms",
-        "÷ tokio",
-        "memory then, MiB",
-        "÷ tokio",
-        "bytes an idle connection",
-        "÷ tokio",
-    ];
-    (!rows.is_empty()).then_some(Sheet { title, header: words.map(String::from).to_vec(), n_words: 3, rows })
+    let title = format!("Beside the calls, one worker; {n} idle connections, each after its first call");
+    let words = ["server", "start to first reply, ms", "÷ tokio", "memory then, MiB", "÷ tokio", "bytes an idle connection", "÷ tokio"];
+    (!rows.is_empty()).then_some(Extra { title, note: NOTE.into(), columns: words.map(String::from).to_vec(), rows })
 }
 
 /// What a second worker costs, where both share a CPU.
-fn workers(run: &Run) -> Option<Sheet> {
+fn workers(run: &Run) -> Option<Extra> {
     let figures: [Figure; 3] = [|of: &Upkeep| Some(of.start_ms), |of| Some(of.memory_bytes as f64 / MIB), |of| Some(of.cpu_us)];
     let rows = run.servers_with_footprints().into_iter().filter_map(|row| {
-        let mut cells = names(row);
+        let mut cells = name(row);
         for figure in figures {
             cells.push(with_range(&run.upkeep(&row.id, 2, figure)?));
             cells.push(judged(run.upkeep_ratio((&row.id, 2), (&row.id, 1), figure)));
@@ -100,8 +83,6 @@ fn workers(run: &Run) -> Option<Sheet> {
     let rows: Vec<_> = rows.collect();
     let words = [
         "server",
-        "HTTP/2 by",
-        "loop",
         "start to first reply, ms",
         "÷ one worker",
         "memory then, MiB",
@@ -109,12 +90,12 @@ fn workers(run: &Run) -> Option<Sheet> {
         "CPU µs a call, 10 × 10",
         "÷ one worker",
     ];
-    let title = "Two workers where one had been, on the same CPU: median and range over rounds".into();
-    (!rows.is_empty()).then_some(Sheet { title, header: words.map(String::from).to_vec(), n_words: 3, rows })
+    let title = "Two workers where one had been, on the same CPU".into();
+    (!rows.is_empty()).then_some(Extra { title, note: NOTE.into(), columns: words.map(String::from).to_vec(), rows })
 }
 
-fn names(row: &Row) -> Vec<String> {
-    vec![row.name.clone(), row.http2.clone(), row.runtime.clone()]
+fn name(row: &Row) -> Vec<String> {
+    vec![format!("{}, {}", row.name, row.http2)]
 }
 
 fn with_range(spread: &Spread) -> String {
@@ -156,7 +137,7 @@ mod tests {
         run
     }
 
-    fn cell<'a>(sheet: &'a Sheet, row: &str, column: usize) -> &'a str {
+    fn cell<'a>(sheet: &'a Extra, row: &str, column: usize) -> &'a str {
         &sheet.rows.iter().find(|cells| cells[0] == row).unwrap()[column]
     }
 
@@ -164,29 +145,29 @@ mod tests {
     fn a_server_stands_beside_tokio() {
         let sheet = upkeep(&run()).unwrap();
         assert!(sheet.title.contains("; 1000 idle connections"), "{}", sheet.title);
-        assert_eq!(cell(&sheet, "loopswap tokio", 3), "11.0 (10.0 to 12.0)");
-        assert_eq!(cell(&sheet, "loopswap tokio", 4), "", "tokio is what the others are compared with");
-        assert_eq!(cell(&sheet, "loopswap glommio", 4), "4.00");
-        assert_eq!(cell(&sheet, "loopswap glommio", 6), "within noise", "as much memory");
-        assert_eq!(cell(&sheet, "loopswap glommio", 7), "4,400 (4,000 to 4,800)");
-        assert!(sheet.rows.iter().all(|cells| cells.len() == sheet.header.len()));
+        assert_eq!(cell(&sheet, "loopswap tokio, native", 1), "11.0 (10.0 to 12.0)");
+        assert_eq!(cell(&sheet, "loopswap tokio, native", 2), "", "tokio is what the others are compared with");
+        assert_eq!(cell(&sheet, "loopswap glommio, native", 2), "4.00");
+        assert_eq!(cell(&sheet, "loopswap glommio, native", 4), "within noise", "as much memory");
+        assert_eq!(cell(&sheet, "loopswap glommio, native", 5), "4,400 (4,000 to 4,800)");
+        assert!(sheet.rows.iter().all(|cells| cells.len() == sheet.columns.len()));
     }
 
     #[test]
     fn noise_and_too_few_rounds_give_no_verdict() {
         let sheet = workers(&run()).unwrap();
-        assert_eq!((cell(&sheet, "loopswap tokio", 4), cell(&sheet, "loopswap tokio", 8)), ("2.00", "within noise"));
-        assert!(!sheet.rows.iter().any(|cells| cells[0] == "loopswap glommio"), "it was not measured with two");
+        assert_eq!((cell(&sheet, "loopswap tokio, native", 2), cell(&sheet, "loopswap tokio, native", 6)), ("2.00", "within noise"));
+        assert!(!sheet.rows.iter().any(|cells| cells[0] == "loopswap glommio, native"), "it was not measured with two");
         let mut run = run();
         run.footprints.retain(|footprint| footprint.round < 2);
-        assert_eq!(cell(&workers(&run).unwrap(), "loopswap tokio", 4), "too few rounds");
+        assert_eq!(cell(&workers(&run).unwrap(), "loopswap tokio, native", 2), "too few rounds");
     }
 
     #[test]
     fn a_failure_is_told() {
         let mut run = run();
         run.footprints[0].outcome = Cost::Failed("it died".into());
-        assert_eq!(cell(&upkeep(&run).unwrap(), "loopswap tokio", 3), "failed");
+        assert_eq!(cell(&upkeep(&run).unwrap(), "loopswap tokio, native", 1), "failed");
         assert!(!workers(&run).unwrap().rows.is_empty(), "two workers did not fail");
     }
 

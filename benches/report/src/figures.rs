@@ -1,5 +1,7 @@
 //! From cells to figures: medians and spreads over the rounds, ratios within each round.
 
+use std::collections::HashSet;
+
 use crate::run::{Handler, Measured, Outcome, Role, Row, Run, Shape};
 
 /// A figure of a cell.
@@ -110,6 +112,11 @@ impl Run {
         }))
     }
 
+    /// Rounds of which anything was measured: fewer than planned where the run was interrupted.
+    pub fn n_rounds(&self) -> usize {
+        self.cells.iter().map(|cell| cell.round).collect::<HashSet<_>>().len()
+    }
+
     /// CPU in the kernel and in user mode, by the ticks of all rounds; `None` where they are too few to say.
     pub(crate) fn split(&self, row: &str, shape: &str) -> Option<Split> {
         let cpu = self.spread(row, shape, Metric::Cpu)?.median;
@@ -139,9 +146,13 @@ impl Run {
         self.rows.iter().find(|row| row.role == Role::Loopswap && row.runtime == runtime && row.http2 == http2)
     }
 
-    /// The floor or the ceiling of the loop under a row.
+    /// The floor or the ceiling of the loop under a row. All peers wait on epoll, as tokio does; its timer bounds those that run on tokio.
     pub(crate) fn bound_of(&self, row: &Row, role: Role) -> Option<&Row> {
-        let runtime = if row.role == Role::Stock { "tokio" } else { &row.runtime };
+        let runtime = match row.role {
+            Role::Stock => "tokio",
+            Role::Peer if role == Role::Floor || row.runtime.starts_with("tokio") => "tokio",
+            _ => &row.runtime,
+        };
         self.rows.iter().find(|other| other.role == role && other.runtime == runtime)
     }
 
@@ -194,6 +205,25 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_is_held_against_the_floor_on_tokio_and_the_timer_it_has() {
+        let mut run = Sample::new().run();
+        let peer = |runtime: &str| Row {
+            id: runtime.into(),
+            name: runtime.into(),
+            http2: "its own".into(),
+            runtime: runtime.into(),
+            role: Role::Peer,
+            unavailable: None,
+        };
+        run.rows.extend([peer("tokio multi_thread"), peer("uvloop")]);
+        let bound = |id: &str, role| run.bound_of(run.rows.iter().find(|row| row.id == id).unwrap(), role).map(|row| row.id.as_str());
+        assert_eq!(bound("tokio multi_thread", Role::Floor), Some("floor-tokio"));
+        assert_eq!(bound("tokio multi_thread", Role::Ceiling), Some("ceiling-tokio"));
+        assert_eq!(bound("uvloop", Role::Floor), Some("floor-tokio"));
+        assert_eq!(bound("uvloop", Role::Ceiling), None);
+    }
+
+    #[test]
     fn a_row_that_failed_once_has_no_figure() {
         let mut run = Sample::new().run();
         let cell = run.cells.iter_mut().find(|cell| cell.row == "loopswap-tokio-native" && cell.shape == "1x100").unwrap();
@@ -202,6 +232,13 @@ mod tests {
         assert_eq!(run.spread("loopswap-tokio-native", "1x100", Metric::Cpu), None);
         assert_eq!(run.ratio("loopswap-glommio-native", "loopswap-tokio-native", "1x100", Metric::Cpu), None);
         assert!(!run.all_worked());
+    }
+
+    #[test]
+    fn rounds_are_counted_as_measured() {
+        let mut run = Sample::new().run();
+        run.plan.rounds = 20;
+        assert_eq!(run.n_rounds(), 3);
     }
 
     #[test]

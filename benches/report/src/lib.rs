@@ -37,7 +37,7 @@ pub use figures::{Metric, Spread};
 pub use footprint::{Cost, Footprint, Idle, Upkeep};
 pub use page::html;
 pub use readme::{check as check_readme, renew as renew_readme};
-pub use run::{Cell, Handler, Machine, Measured, Outcome, Plan, Role, Row, Run, Shape, VERSION, slug};
+pub use run::{Cell, Extra, Handler, Machine, Measured, Outcome, Plan, Role, Row, Run, Shape, VERSION, slug};
 pub use text::{Style, csv, markdown, tables};
 pub use verdict::Verdict;
 

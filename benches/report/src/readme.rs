@@ -60,7 +60,7 @@ fn block(run: &Run, kept: &str) -> String {
         "\nThe article's own figures, requests/s of grpc.aio on its machine: {}.\n\n{}. Medians over {}; {}.\nThe page, with spread and every shape: `{kept}/`.\n",
         rates.join(", "),
         text::machine(run),
-        rounds(run.plan.rounds as usize),
+        rounds(run.n_rounds()),
         format_args!("load by {}", run.plan.client),
     );
     text

@@ -5,10 +5,10 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use crate::answer::answer;
 use crate::article;
-use crate::beside::{self, Sheet};
+use crate::beside;
 use crate::figures::Metric;
 use crate::number::{figure, ratio, rounds};
-use crate::run::{Handler, Measured, Outcome, Role, Row, Run, Shape};
+use crate::run::{Extra, Handler, Measured, Outcome, Role, Row, Run, Shape};
 use crate::verdict::RULE;
 
 /// How tables are drawn.
@@ -53,15 +53,15 @@ pub fn tables(run: &Run, style: Style) -> String {
     for shape in &run.shapes {
         text += &format!("{}: {} calls\n\n{}\n\n", shape.title, figure(shape.calls.into()), of_shape(run, shape, style));
     }
-    for sheet in beside::sheets(run) {
-        text += &format!("{}\n\n{}\n\n", sheet.title, of_sheet(&sheet, style));
+    for extra in beside::extras(run).iter().chain(&run.extras) {
+        text += &format!("{}\n\n{}\n\n{}\n\n", extra.title, of_extra(extra, style), extra.note);
     }
     text += "The article's own figures, on its machine (1 connection × 100, 10 ms sleep: 10,000 calls)\n\n";
     text += &format!("{}\n\n", of_article(style));
     for line in missing(run) {
         text += &format!("{line}\n\n");
     }
-    text + &format!("Medians over {}. {NOTE} {RULE}\n", rounds(run.plan.rounds as usize))
+    text + &format!("Medians over {}. {NOTE} {RULE}\n", rounds(run.n_rounds()))
 }
 
 /// The same with where it was measured, and how, for a file.
@@ -84,7 +84,7 @@ pub fn csv(run: &Run) -> String {
             Outcome::Failed(why) => (None, why.as_str()),
         };
         let mut fields = vec![cell.round.to_string(), quoted(&row.name), quoted(&row.http2), quoted(&row.runtime), quoted(&shape.title)];
-        fields.extend([shape.connections, shape.in_flight, shape.calls].map(|n| n.to_string()));
+        fields.extend([shape.connections, shape.in_flight, cell.calls].map(|n| n.to_string()));
         fields.extend(figures_of(measured));
         fields.push(quoted(failed));
         text += &fields.join(",");
@@ -193,13 +193,11 @@ fn of_row(run: &Run, row: &Row, shape: &Shape, ceiling: bool) -> Vec<String> {
     cells
 }
 
-fn of_sheet(sheet: &Sheet, style: Style) -> Table {
+fn of_extra(extra: &Extra, style: Style) -> Table {
     let mut table = new(style);
-    table.set_header(&sheet.header);
-    for row in &sheet.rows {
-        table.add_row(row);
-    }
-    align(&mut table, sheet.n_words);
+    table.set_header(&extra.columns);
+    table.add_rows(&extra.rows);
+    align(&mut table, 1);
     table
 }
 
@@ -270,6 +268,7 @@ mod tests {
         assert_eq!(cells[11..16], ["2.00 (min 2.00)", "1.00", "2.00", "2.00", "2.00"]);
         assert!(text.contains("6885.81"));
         assert!(text.contains("of its timer") && text.contains("100.0 %"));
+        assert!(text.contains("Start-up, ms") && text.contains("| tokio & co |   12.5 |") && text.contains("From spawn"), "{text}");
         assert!(text.contains(RULE));
     }
 

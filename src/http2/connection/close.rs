@@ -158,7 +158,7 @@ impl Connection {
         let last = if let Drain::Final { last, .. } = self.drain { last } else { self.stream_id_last };
         frame::goaway(&mut self.out, last, code, reason.as_bytes());
         self.violations.extend(violation);
-        self.closing = Some(Closing { code, reason, violation });
+        self.closing = Some(Box::new(Closing { code, reason, violation }));
         self.streams = Default::default();
         self.sendable.clear();
         self.events.clear();

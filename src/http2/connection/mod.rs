@@ -1,10 +1,12 @@
 //! One connection of a client: what its frames mean, and what is answered.
 //!
-//! * `receive` cuts the input into frames, and gives DATA on as it comes; `requests` are header blocks; `control` are the other frames.
+//! * `receive` cuts the input into frames, and gives DATA on as it comes; `requests` are header blocks, and `heads` those that are known; `control` are the
+//!   other frames.
 //! * `send` writes answers, within the peer's windows; `close` is how streams and the connection end; `time` is what happens by itself.
 
 mod close;
 mod control;
+mod heads;
 mod receive;
 mod requests;
 mod send;
@@ -26,8 +28,9 @@ use super::{ErrorCode, Head};
 
 use close::Drain;
 use control::Pings;
+use heads::HeadCache;
 use receive::{DataFrame, Opening};
-use requests::{HeadCache, HeaderBlock};
+use requests::HeaderBlock;
 use send::StaticBlock;
 
 /// A window before anybody has changed it (RFC 9113, 6.9.2).
@@ -43,8 +46,8 @@ pub enum Event<'a> {
     Request {
         /// Its stream.
         stream: StreamKey,
-        /// Its header block, shared with other requests that sent the same.
-        head: Rc<Head>,
+        /// Its header block.
+        head: Head,
         /// Nothing follows: the request has no body.
         end: bool,
     },
@@ -126,7 +129,8 @@ pub struct Connection {
     block: Option<Box<HeaderBlock>>,
 
     decoder: hpack::Decoder,
-    heads: HeadCache,
+    /// Of a connection that is busy.
+    heads: Option<Box<HeadCache>>,
     encoder: hpack::Encoder,
     blocks: Vec<StaticBlock>,
 
@@ -156,7 +160,7 @@ pub struct Connection {
     drain: Drain,
     /// The peer has said that it will open no more streams.
     peer_goes_away: bool,
-    closing: Option<Closing>,
+    closing: Option<Box<Closing>>,
     /// When the first stalled stream is to be judged.
     stall_deadline: Option<Instant>,
     budgets: Budgets,
@@ -195,12 +199,12 @@ impl Connection {
         Self {
             start: now,
             now,
-            opening: Opening::new(now, limits.handshake_timeout),
+            opening: Opening::Preface { n_matched: 0 },
             partial: Vec::new(),
             data: None,
             block: None,
             decoder: hpack::Decoder::new(hpack::TABLE_BYTES_INITIAL),
-            heads: HeadCache::default(),
+            heads: None,
             encoder: hpack::Encoder::new(),
             blocks: Vec::new(),
             streams: Streams::default(),
@@ -245,7 +249,7 @@ impl Connection {
 
     /// Why the connection ends, once it does. All streams are gone then; what waits in the output is still to be sent.
     pub fn closing(&self) -> Option<&Closing> {
-        self.closing.as_ref()
+        self.closing.as_deref()
     }
 
     /// Whether the preface and the first SETTINGS have arrived.
@@ -258,9 +262,13 @@ impl Connection {
         std::mem::take(&mut self.violations)
     }
 
-    /// Gives back memory that a burst took. For a connection that has been idle for a while.
+    /// Gives back memory that only a busy connection needs. For one that has been idle for a while: its next call costs some thousand instructions more.
     pub fn shrink(&mut self) {
         self.streams.shrink();
+        self.heads = None;
+        self.blocks = Vec::new();
+        self.decoder.shrink();
+        self.encoder.shrink();
         if self.partial.is_empty() {
             self.partial = Vec::new();
         }

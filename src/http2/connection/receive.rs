@@ -1,7 +1,5 @@
 //! Bytes in: the preface, frames cut out of any split of the input, and DATA, whose payload is given on as it arrives.
 
-use std::time::{Duration, Instant};
-
 use super::super::frame::{self, FrameHeader, HEADER_BYTES, PAYLOAD_BYTES_MAX, PREFACE, flag, kind};
 use super::super::limits::Violation;
 use super::super::streams::{Resetter, StreamKey, Went};
@@ -14,24 +12,11 @@ const TINY_BYTES: usize = 5;
 #[derive(Debug)]
 pub(super) enum Opening {
     /// The preface, of which `n_matched` bytes have come.
-    Preface { n_matched: usize, deadline: Instant },
+    Preface { n_matched: u8 },
     /// The first frame, which must be SETTINGS (3.4).
-    FirstSettings { deadline: Instant },
+    FirstSettings,
     /// Nothing.
     Done,
-}
-
-impl Opening {
-    pub(super) fn new(now: Instant, timeout: Duration) -> Self {
-        Self::Preface { n_matched: 0, deadline: now + timeout }
-    }
-
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        match self {
-            Self::Preface { deadline, .. } | Self::FirstSettings { deadline } => Some(*deadline),
-            Self::Done => None,
-        }
-    }
 }
 
 /// A DATA frame whose payload is arriving.
@@ -86,8 +71,8 @@ impl Connection {
         if self.data.is_some() {
             return self.data_payload(input);
         }
-        if let Opening::Preface { n_matched, deadline } = self.opening {
-            return self.preface(input, n_matched, deadline);
+        if let Opening::Preface { n_matched } = self.opening {
+            return self.preface(input, usize::from(n_matched));
         }
         if !self.partial.is_empty() {
             return self.continue_frame(input);
@@ -112,7 +97,7 @@ impl Connection {
         Ok(self.frame(&header, payload)?.map_or(Step::Nothing, Step::Event))
     }
 
-    fn preface<'a>(&mut self, input: &mut &'a [u8], n_matched: usize, deadline: Instant) -> Result<Step<'a>, Fault> {
+    fn preface<'a>(&mut self, input: &mut &'a [u8], n_matched: usize) -> Result<Step<'a>, Fault> {
         let expected = &PREFACE[n_matched..];
         let n = expected.len().min(input.len());
         let (now, rest) = input.split_at(n);
@@ -121,10 +106,10 @@ impl Connection {
         }
         *input = rest;
         if n < expected.len() {
-            self.opening = Opening::Preface { n_matched: n_matched + n, deadline };
+            self.opening = Opening::Preface { n_matched: (n_matched + n) as u8 };
             return Ok(Step::Starved);
         }
-        self.opening = Opening::FirstSettings { deadline };
+        self.opening = Opening::FirstSettings;
         Ok(Step::Nothing)
     }
 
@@ -161,7 +146,7 @@ impl Connection {
         if header.len > PAYLOAD_BYTES_MAX {
             return Err(Fault::Connection(ErrorCode::FRAME_SIZE_ERROR, "a frame is larger than SETTINGS_MAX_FRAME_SIZE"));
         }
-        if matches!(self.opening, Opening::FirstSettings { .. }) && (header.kind != kind::SETTINGS || header.has(flag::ACK)) {
+        if matches!(self.opening, Opening::FirstSettings) && (header.kind != kind::SETTINGS || header.has(flag::ACK)) {
             return Err(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "the first frame is not SETTINGS"));
         }
         let continues = self.block.as_ref().map(|block| block.stream_id());

@@ -53,6 +53,12 @@ impl Encoder {
         self.resized = Some(Resized { smallest });
     }
 
+    /// Gives back memory that the entries do not need.
+    pub(crate) fn shrink(&mut self) {
+        self.entries.shrink_to_fit();
+        self.text.shrink_to_fit();
+    }
+
     /// Between two equal generations the same fields are the same block, [`Self::begin`] included.
     pub(crate) fn generation(&self) -> u32 {
         self.generation
