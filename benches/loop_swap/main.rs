@@ -13,20 +13,24 @@
 //!
 //! Under `cargo test --benches` one small round proves that all of it works.
 
+mod blocks;
 mod ceiling;
 mod cell;
 mod child;
 mod client;
 mod floor;
+mod footprint;
 mod interrupt;
 mod machine;
 mod outputs;
 mod peers;
 mod plan;
 mod progress;
+mod raw;
 mod readme;
 mod record;
 mod stock;
+mod stock_blocks;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -111,6 +115,10 @@ struct Args {
     #[arg(long, hide = true)]
     serve_stock_tonic: bool,
 
+    /// The file of the peer's blocks.
+    #[arg(long, hide = true, value_name = "PATH", requires = "serve_stock_tonic")]
+    blocks_file: Option<PathBuf>,
+
     /// Be the floor: answer in this loop with the same bytes, whatever is asked.
     #[arg(long, hide = true, value_name = "LOOP")]
     serve_floor: Option<String>,
@@ -123,7 +131,7 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     if args.serve_stock_tonic {
-        return stock::serve();
+        return stock::serve(args.blocks_file.as_deref());
     }
     if let Some(word) = &args.serve_floor {
         return floor::serve(word);
@@ -193,7 +201,9 @@ fn experiment(args: &Args) -> Result<Run, String> {
     let cells = plan.cells(&rows);
     let mut run = record::new(machine, &plan, &rows, cells.len());
     say(&format!("{}, {}\n{plan}\n\n", run.machine.cpu, run.machine.kernel));
-    let mut progress = Progress::new(cells.len());
+    let footprints = footprint::tasks(&plan, &rows);
+    let n_steps = cells.len() + footprints.len();
+    let mut progress = Progress::new(n_steps);
     for cell in cells {
         if interrupt::stopped() {
             break;
@@ -207,7 +217,26 @@ fn experiment(args: &Args) -> Result<Run, String> {
         record::add(&mut run, &cell, result);
         progress.end();
     }
-    run.interrupted = run.cells.len() < run.plan.n_cells;
+    for task in footprints {
+        if interrupt::stopped() {
+            break;
+        }
+        progress.begin(format!(
+            "round {} {} {}, {} at work, beside its calls",
+            task.round + 1,
+            task.row.name,
+            task.row.http2,
+            task.workers
+        ));
+        record::footprint(&mut run, &task, &plan);
+        if interrupt::stopped() {
+            // As above: what was measured last is not the server's.
+            run.footprints.pop();
+            break;
+        }
+        progress.end();
+    }
+    run.interrupted = run.cells.len() + run.footprints.len() < n_steps;
     Ok(run)
 }
 

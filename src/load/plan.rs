@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use crate::Error;
 use crate::client::Target;
-use crate::greeter::HelloRequest;
-use crate::load::Method;
+use crate::load::Workload;
 
 /// Calls in flight, at most: each has a stream, and some 200 bytes here.
 const CONCURRENCY_MAX: usize = 1_000_000;
@@ -14,7 +13,7 @@ const CONCURRENCY_MAX: usize = 1_000_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) target: Target,
-    pub(crate) asked: Asked,
+    pub(crate) workload: Workload,
     /// Calls in flight at a time.
     pub(crate) concurrency: usize,
     /// Connections that they are spread over, evenly.
@@ -26,15 +25,6 @@ pub(crate) struct Plan {
     pub(crate) timeout: Duration,
     /// Calls before the others, which are not counted.
     pub(crate) warmup: u64,
-}
-
-/// What every call asks for.
-#[derive(Clone, Debug)]
-pub(crate) enum Asked {
-    /// The Greeter's SayHello, whose reply is known.
-    Hello(HelloRequest),
-    /// Another method, whose reply is of a known type.
-    Method(Method),
 }
 
 /// When a run is over.
@@ -84,7 +74,7 @@ mod tests {
     fn a_plan_that_means_nothing_is_refused() {
         let plan = Plan {
             target: Target::resolve("127.0.0.1:9999").unwrap(),
-            asked: Asked::Hello(HelloRequest::default()),
+            workload: Workload::AppendBlock,
             concurrency: 2,
             connections: 2,
             amount: Amount::Calls(1),

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::client::Target;
 use crate::greeter::{Greeter, GreeterServer, Hello, HelloReply, HelloRequest};
-use crate::load::{Amount, Asked, Early, Plan, Progress, Report, Watch, run};
+use crate::load::{Amount, Early, Plan, Progress, Report, Watch, Workload, run};
 use crate::rt::Runtime;
 use crate::{Error, ErrorKind, EventLoop, Loop, Request, Response, Running, Server, Status, UseLoop};
 
@@ -18,10 +18,14 @@ fn serve<G: Greeter + Clone + Send + Sync>(addr: &str, greeter: G) -> Running {
     Server::builder().listen(addr).workers(1).start(Loop::choose("tokio").unwrap(), start).unwrap()
 }
 
+fn hello(sleep_millisecond: i32) -> Workload {
+    Workload::SayHello(HelloRequest { name: "Joe".into(), sleep_millisecond })
+}
+
 fn plan(running: &Running, amount: Amount) -> Plan {
     Plan {
         target: Target::resolve(&running.local_addr().to_string()).unwrap(),
-        asked: Asked::Hello(HelloRequest { name: "Joe".into(), sleep_millisecond: 0 }),
+        workload: hello(0),
         concurrency: 8,
         connections: 2,
         amount,
@@ -118,8 +122,7 @@ fn a_server_that_dies_ends_the_run() {
 fn a_server_that_comes_back_is_found_again() {
     let running = serve("127.0.0.1:0", Hello);
     let addr = running.local_addr().to_string();
-    let plan =
-        Plan { asked: Asked::Hello(HelloRequest { name: "Joe".into(), sleep_millisecond: 1 }), ..plan(&running, Amount::Calls(2000)) };
+    let plan = Plan { workload: hello(1), ..plan(&running, Amount::Calls(2000)) };
     let (done, wait) = std::sync::mpsc::channel::<()>();
     let report = run_while(plan, move |progress, _| {
         wait_for(progress, 100);
@@ -140,8 +143,7 @@ fn a_server_that_comes_back_is_found_again() {
 #[test]
 fn an_interrupt_reports_what_was_done() {
     let running = serve("127.0.0.1:0", Hello);
-    let slow = HelloRequest { name: "Joe".into(), sleep_millisecond: 30_000 };
-    let plan = Plan { asked: Asked::Hello(slow), ..plan(&running, Amount::Calls(100)) };
+    let plan = Plan { workload: hello(30_000), ..plan(&running, Amount::Calls(100)) };
     let report = run_while(plan, |_, stop| {
         stop.send_replace(true);
     });
@@ -152,8 +154,7 @@ fn an_interrupt_reports_what_was_done() {
 #[test]
 fn a_call_without_a_reply_ends_in_time() {
     let running = serve("127.0.0.1:0", Hello);
-    let slow = HelloRequest { name: "Joe".into(), sleep_millisecond: 30_000 };
-    let plan = Plan { asked: Asked::Hello(slow), timeout: Duration::from_millis(20), ..plan(&running, Amount::Calls(16)) };
+    let plan = Plan { workload: hello(30_000), timeout: Duration::from_millis(20), ..plan(&running, Amount::Calls(16)) };
     let report = run_while(plan, |_, _| ()).unwrap();
     assert_eq!(report.statuses, [("DEADLINE_EXCEEDED", 16)]);
 }

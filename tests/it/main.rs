@@ -6,6 +6,7 @@
 mod support;
 
 mod attacks;
+mod blocks;
 mod command_line;
 mod descriptors;
 mod drain;

@@ -7,8 +7,10 @@
 //! | --- | --- |
 //! | `run` | the model, and its file |
 //! | `figures` | medians, spreads, ratios within a round |
+//! | `footprint` | what a server costs beside its calls |
 //! | `verdict` | the rule by which a difference is called one |
 //! | `answer` | the run in three sentences |
+//! | `beside` | the tables beside those of the shapes |
 //! | `text` | tables, for a terminal and as Markdown; CSV |
 //! | `page`, `picture` | the HTML page, and its pictures |
 //! | `kept` | folders of runs |
@@ -18,8 +20,10 @@
 
 mod answer;
 mod article;
+mod beside;
 mod compare;
 mod figures;
+mod footprint;
 mod kept;
 mod number;
 mod page;
@@ -32,6 +36,7 @@ mod verdict;
 pub use answer::{Answer, answer};
 pub use compare::compare;
 pub use figures::{Metric, Spread};
+pub use footprint::{Cost, Footprint, Idle, Upkeep};
 pub use kept::{Kept, newest};
 pub use page::html;
 pub use readme::{check as check_readme, renew as renew_readme};

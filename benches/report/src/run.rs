@@ -6,7 +6,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The layout of the file; raised with every change of it. There is one reader, of this version.
+use crate::footprint::Footprint;
+
+/// The layout of the file; raised with every change that an earlier file does not fit. There is one reader, of this version.
 pub const VERSION: u32 = 4;
 
 /// Everything that was measured, and where.
@@ -29,7 +31,10 @@ pub struct Run {
     pub shapes: Vec<Shape>,
     /// What was measured, in the order of time.
     pub cells: Vec<Cell>,
-    /// What was measured beside the cells.
+    /// What the servers cost beside their calls. Earlier files have none.
+    #[serde(default)]
+    pub footprints: Vec<Footprint>,
+    /// What was measured beside these.
     pub extras: Vec<Extra>,
 }
 
@@ -305,7 +310,7 @@ impl Run {
                 return Err(format!("{name} has a figure that cannot be measured"));
             }
         }
-        Ok(())
+        self.check_footprints()
     }
 }
 

@@ -61,6 +61,7 @@ impl Sample {
                 shape("100x1", "100 connections × 1, no sleep", 100, 100, Handler::Nothing),
             ],
             cells: Vec::new(),
+            footprints: Vec::new(),
             extras: vec![Extra {
                 title: "Start-up, ms".into(),
                 note: "From spawn to the first <answer>.".into(),

@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use crate::answer::answer;
 use crate::article;
+use crate::beside;
 use crate::figures::Metric;
 use crate::number::{figure, ratio, rounds};
 use crate::run::{Extra, Handler, Measured, Outcome, Role, Row, Run, Shape};
@@ -52,7 +53,7 @@ pub fn tables(run: &Run, style: Style) -> String {
     for shape in &run.shapes {
         text += &format!("{}: {} calls\n\n{}\n\n", shape.title, figure(shape.calls.into()), of_shape(run, shape, style));
     }
-    for extra in &run.extras {
+    for extra in beside::extras(run).iter().chain(&run.extras) {
         text += &format!("{}\n\n{}\n\n{}\n\n", extra.title, of_extra(extra, style), extra.note);
     }
     text += "The article's own figures, on its machine (1 connection × 100, 10 ms sleep: 10,000 calls)\n\n";
@@ -139,6 +140,7 @@ pub(crate) fn missing(run: &Run) -> Vec<String> {
         }
         let failed = run.shapes.iter().filter_map(|shape| Some((shape, run.failure(&row.id, &shape.id)?)));
         lines.extend(failed.map(|(shape, why)| format!("{} ({}) failed at {}: {why}", row.name, row.http2, shape.title)));
+        lines.extend(run.footprint_failure(&row.id).map(|why| format!("{} ({}) failed beside its calls: {why}", row.name, row.http2)));
     }
     lines
 }

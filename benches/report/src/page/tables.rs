@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use crate::article;
+use crate::beside;
 use crate::figures::{Metric, Spread};
 use crate::number::{figure, ratio};
 use crate::picture::escape;
@@ -25,7 +26,7 @@ pub(super) fn all(page: &mut String, run: &Run) {
     for shape in &run.shapes {
         of_shape(page, run, shape);
     }
-    for extra in &run.extras {
+    for extra in beside::extras(run).iter().chain(&run.extras) {
         of_extra(page, extra);
     }
     of_article(page);
