@@ -52,12 +52,12 @@ impl Plan {
         Self {
             client: Client::Loopswap,
             rounds: 1,
-            calls_asleep: 5_000,
-            calls_awake: 20_000,
-            calls_reading: 10_000,
-            calls_appending: 500,
+            calls_asleep: 3_000,
+            calls_awake: 10_000,
+            calls_reading: 5_000,
+            calls_appending: 200,
             warmup: 1_000,
-            idle_connections: 1_000,
+            idle_connections: 500,
         }
     }
 
