@@ -99,20 +99,31 @@ impl Pending {
 }
 
 /// The streams.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Streams {
     slots: Vec<Stream>,
     /// The identifiers of the slots, side by side: they are searched as they stand, eight in an instruction or two. For as many streams as a connection
     /// may have, that is cheaper than keeping a table of them.
     ids: Vec<u32>,
-    free: Vec<u32>,
+    /// The slot that was left last, whose `unreleased` names the one before; or [`NO_SLOT`].
+    free: u32,
+    n_open: u32,
     /// The stream that was looked up or opened last: DATA comes behind its HEADERS.
     last: Option<StreamKey>,
 }
 
+/// More than there are slots.
+const NO_SLOT: u32 = u32::MAX;
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self { slots: Vec::new(), ids: Vec::new(), free: NO_SLOT, n_open: 0, last: None }
+    }
+}
+
 impl Streams {
     pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.n_open as usize
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -141,9 +152,12 @@ impl Streams {
             wants_room: false,
             pending: None,
         };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = stream;
+        self.n_open += 1;
+        let slot = match self.slots.get_mut(self.free as usize) {
+            Some(free) => {
+                let next = free.unreleased;
+                *free = stream;
+                let slot = std::mem::replace(&mut self.free, next);
                 self.ids[slot as usize] = id;
                 slot
             }
@@ -199,12 +213,15 @@ impl Streams {
 
     /// Forgets a stream.
     pub(super) fn close(&mut self, key: StreamKey) -> Option<Closed> {
+        let next = self.free;
         let stream = self.get_mut(key)?;
         stream.id = 0;
         stream.pending = None;
         let closed = Closed { unreleased: stream.unreleased, was_queued: stream.queued };
+        stream.unreleased = next;
         self.ids[key.slot()] = 0;
-        self.free.push(key.slot);
+        self.free = key.slot;
+        self.n_open -= 1;
         Some(closed)
     }
 
