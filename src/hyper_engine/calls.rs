@@ -3,7 +3,6 @@
 //! hyper polls a body only while the peer's window is open. So a call whose answer has begun, and waits for a peer that takes none of it, stands
 //! still, but for its deadline, which the connection keeps.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -56,12 +55,12 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
         let call = Call::open(&self.router, Head::Http(Box::new(parts)), transport, ID, ends, now());
         let deadline = call.as_ref().and_then(Call::deadline);
         let request = (!ends && call.is_some()).then_some(body);
-        let serving = Rc::new(Serving { under_way: RefCell::new(call.map(|call| UnderWay { call, request, deadline: None })), exchange });
-        if let (Some(at), Some(under_way)) = (deadline, &mut *serving.under_way.borrow_mut()) {
-            let this = Rc::downgrade(&serving);
-            under_way.deadline = Some(self.deadlines.add(at, this));
-        }
-        Opening { answer: Some(Answer { serving }) }
+        let deadline = deadline.map(|at| {
+            let call = Rc::downgrade(&exchange);
+            self.deadlines.add(at, call)
+        });
+        exchange.under_way.replace(call.map(|call| UnderWay { call, request, _deadline: deadline }));
+        Opening { answer: Some(Answer { exchange }) }
     }
 }
 
@@ -76,8 +75,8 @@ impl Future for Opening {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = self.answer.as_mut().expect("a future is not polled after its end");
-        answer.serving.run(cx);
-        let Some(head) = answer.serving.exchange.take_head()? else {
+        answer.exchange.run(cx);
+        let Some(head) = answer.exchange.take_head()? else {
             return Poll::Pending;
         };
         let answer = self.answer.take();
@@ -87,52 +86,52 @@ impl Future for Opening {
 
 /// The body of a call's answer. Dropped, it drops the call.
 pub(super) struct Answer {
-    serving: Rc<Serving>,
-}
-
-/// A call, and what it has answered. The answer owns it; its deadline knows it.
-struct Serving {
-    /// Until the answer is complete.
-    under_way: RefCell<Option<UnderWay>>,
     exchange: Rc<Exchange>,
 }
 
-struct UnderWay {
+impl Drop for Answer {
+    fn drop(&mut self) {
+        drop(self.exchange.under_way.take());
+    }
+}
+
+/// A call that has not answered all.
+pub(super) struct UnderWay {
     call: Call,
     /// Until it has ended.
     request: Option<Incoming>,
     /// Kept for its end.
-    deadline: Option<Deadline>,
+    _deadline: Option<Deadline>,
 }
 
-impl Serving {
+impl Exchange {
     /// Feeds the call and polls it, until it can do no more.
     fn run(&self, cx: &mut Context<'_>) {
         let mut slot = self.under_way.borrow_mut();
         let Some(UnderWay { call, request, .. }) = &mut *slot else { return };
-        self.exchange.begin_turn(cx);
+        self.begin_turn(cx);
         let is_over = loop {
-            if feed(call, request, &self.exchange, cx).is_err() {
-                self.exchange.reset(ID, ErrorCode::CANCEL);
+            if feed(call, request, self, cx).is_err() {
+                self.reset(ID, ErrorCode::CANCEL);
                 break true;
             }
-            let n_untaken = self.exchange.n_untaken();
+            let n_untaken = self.n_untaken();
             if call.poll(cx).is_ready() {
                 break true;
             }
             // What the handler has just taken makes room for more.
-            if request.is_none() || self.exchange.n_untaken() == n_untaken {
+            if request.is_none() || self.n_untaken() == n_untaken {
                 break false;
             }
         };
         if is_over {
             *slot = None;
         }
-        self.exchange.end_turn();
+        self.end_turn();
     }
 }
 
-impl Expire for Serving {
+impl Expire for Exchange {
     fn expire(&self) {
         if let Some(mut under_way) = self.under_way.take() {
             under_way.call.expire();
@@ -142,12 +141,12 @@ impl Expire for Serving {
 
 impl Answer {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, Reset>> {
-        let exchange = &self.serving.exchange;
+        let exchange = &self.exchange;
         // What is there goes first: a handler makes more when that was taken.
         if let Some(frame) = exchange.take_frame()? {
             return Poll::Ready(Ok(Some(frame)));
         }
-        self.serving.run(cx);
+        exchange.run(cx);
         match exchange.take_frame()? {
             None if !exchange.is_taken() => Poll::Pending,
             frame => Poll::Ready(Ok(frame)),
@@ -165,7 +164,7 @@ impl Body for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.serving.exchange.is_taken()
+        self.exchange.is_taken()
     }
 }
 

@@ -14,9 +14,13 @@ use http_body::Frame;
 use crate::grpc::{CallId, Partials, ResponseHead, Trailers, Transport};
 use crate::http2::ErrorCode;
 
+use super::calls::UnderWay;
+
 /// The [`Transport`] of one call.
 pub(super) struct Exchange {
     state: RefCell<State>,
+    /// The call, until its answer is complete. It holds the exchange, so whoever owns the answer must take it out.
+    pub(super) under_way: RefCell<Option<UnderWay>>,
     /// A call that makes many messages pauses while more bytes than this wait for hyper. One message may be larger.
     unsent_bytes_max: usize,
     /// The connection's.
@@ -54,7 +58,7 @@ impl std::error::Error for Reset {}
 
 impl Exchange {
     pub(super) fn new(unsent_bytes_max: usize, partials: Rc<Partials>) -> Self {
-        Self { state: RefCell::default(), unsent_bytes_max, partials }
+        Self { state: RefCell::default(), under_way: RefCell::default(), unsent_bytes_max, partials }
     }
 
     /// The call is polled now, by the task of this context.
