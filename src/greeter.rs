@@ -43,7 +43,7 @@ async fn greet(request: HelloRequest) -> Result<HelloReply, Status> {
     if !pause.is_zero() {
         crate::rt::sleep(pause).await;
     }
-    Ok(HelloReply { message: format!("Hello, {name}!") })
+    Ok(HelloReply { message: ["Hello, ", &name, "!"].concat() })
 }
 
 /// How long to sleep.

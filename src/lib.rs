@@ -19,7 +19,7 @@
 //!   `Loop` stands.
 //! * [`rt`] holds what a loop promises, and the ambient calls with which a service reaches the loop it runs on: [`rt::sleep`], [`rt::spawn_local`],
 //!   [`rt::offload`], [`rt::File`].
-//! * [`greeter`] is the demo service, the one of the experiment.
+//! * [`greeter`] is the demo service, the one of the experiment; [`blocks`] is the one that reads and writes a file.
 
 // Generated code names this crate by its absolute path, here as elsewhere.
 extern crate self as loopswap;
@@ -27,6 +27,7 @@ extern crate self as loopswap;
 pub use futures_core::Stream;
 pub use loopswap_rt as rt;
 
+pub mod blocks;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use loopswap_report::Machine;
 pub(crate) use loopswap_report::Measured;
 
+use crate::blocks::Blocks;
 use crate::ceiling;
 use crate::child::{LOOPSWAP, Server};
 use crate::client::Client;
@@ -24,35 +25,14 @@ pub(crate) struct Cell {
 impl Cell {
     /// Measures it. An error says what went wrong, in a line.
     pub(crate) fn run(&self, machine: &Machine, client: Client) -> Result<Measured, String> {
-        let mut command = match self.row.kind {
-            Kind::Ceiling => return ceiling::measure(self, machine.server_cpu),
-            Kind::Loopswap => {
-                let mut command = Command::new(LOOPSWAP);
-                command.args([
-                    "serve",
-                    "--runtime",
-                    &self.row.runtime,
-                    "--http2",
-                    self.row.engine(),
-                    "--workers",
-                    "1",
-                    "--addr",
-                    "127.0.0.1:0",
-                ]);
-                command
-            }
-            Kind::Floor => {
-                let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
-                command.args(["--serve-floor", &self.row.runtime]);
-                command
-            }
-            Kind::StockTonic => {
-                let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
-                command.arg("--serve-stock-tonic");
-                command
-            }
-            Kind::Peer => self.row.launch.as_ref().ok_or("this peer has no command")?.command(),
-        };
+        if self.row.kind == Kind::Ceiling {
+            return ceiling::measure(self, machine.server_cpu);
+        }
+        let mut command = self.row.command(1)?;
+        let blocks = if self.shape.is_of_blocks() { Some(Blocks::new(self.calls)?) } else { None };
+        if let Some(blocks) = &blocks {
+            command.arg("--blocks-file").arg(blocks.path());
+        }
         let server = Server::start(&mut command, machine.server_cpu)?;
         match self.load(&server, machine, client) {
             Ok(measured) => server.end().map(|()| measured),
@@ -70,5 +50,32 @@ impl Cell {
             (measured.user_ticks, measured.system_ticks) = (Some(user - user_before), Some(system - system_before));
         }
         Ok(measured)
+    }
+}
+
+impl Row {
+    /// What starts it, with so many workers if it is ours.
+    pub(crate) fn command(&self, workers: u32) -> Result<Command, String> {
+        let this = || std::env::current_exe().map(Command::new).map_err(|error| error.to_string());
+        Ok(match self.kind {
+            Kind::Loopswap => {
+                let mut command = Command::new(LOOPSWAP);
+                command.args(["serve", "--runtime", &self.runtime, "--http2", self.engine(), "--addr", "127.0.0.1:0"]);
+                command.args(["--workers", &workers.to_string()]);
+                command
+            }
+            Kind::Floor => {
+                let mut command = this()?;
+                command.args(["--serve-floor", &self.runtime]);
+                command
+            }
+            Kind::StockTonic => {
+                let mut command = this()?;
+                command.arg("--serve-stock-tonic");
+                command
+            }
+            Kind::Peer => self.launch.as_ref().ok_or("this peer has no command")?.command(),
+            Kind::Ceiling => return Err("a timer is no server".into()),
+        })
     }
 }

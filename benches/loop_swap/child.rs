@@ -96,6 +96,14 @@ impl Server {
         Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
     }
 
+    /// Its resident memory, in bytes.
+    pub(crate) fn memory(&self) -> Result<u64, String> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).map_err(|error| format!("it is gone: {error}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("it is gone: it has no memory")?;
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().map_err(|error| format!("VmRSS is{line}: {error}"))?;
+        Ok(kibibytes * 1024)
+    }
+
     /// Ends it in order.
     pub(crate) fn end(mut self) -> Result<(), String> {
         kill_process(Pid::from_child(&self.child), Signal::TERM).map_err(|error| format!("it is gone: {error}"))?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use clap::ValueEnum;
+use loopswap_report::Handler;
 use serde_json::Value;
 
 use crate::cell::Measured;
@@ -37,19 +38,34 @@ impl Client {
 }
 
 fn loopswap(addr: &str, shape: Shape, calls: u32, cpu: Option<usize>) -> Result<Measured, String> {
-    let Shape { connections, in_flight, sleep_ms } = shape;
+    let Shape { connections, in_flight, handler } = shape;
     let mut command = Command::new(LOOPSWAP);
     command.args(["load", "--json", "--addr", addr]);
     for (flag, value) in [("-c", in_flight), ("-n", calls), ("--connections", connections)] {
         command.arg(flag).arg(value.to_string());
     }
-    command.arg("-d").arg(format!(r#"{{"name":"Joe","sleep_millisecond":{sleep_ms}}}"#));
+    match handler {
+        Handler::Nothing | Handler::Sleep(_) => {
+            let sleep_ms = if let Handler::Sleep(ms) = handler { ms } else { 0 };
+            command.arg("-d").arg(format!(r#"{{"name":"Joe","sleep_millisecond":{sleep_ms}}}"#))
+        }
+        Handler::Read | Handler::Append => command.args(["--call", method(handler)]),
+    };
     let (ended_well, stdout, words) = run(command, cpu)?;
     let report: Value = serde_json::from_str(&stdout).unwrap_or_default();
     if !ended_well || report["statuses"]["OK"] != calls {
         return Err(format!("the load failed: {} of {calls} calls were OK; {words}", report["statuses"]["OK"]));
     }
     Measured::of(&report)
+}
+
+/// What a shape calls.
+fn method(handler: Handler) -> &'static str {
+    match handler {
+        Handler::Nothing | Handler::Sleep(_) => "helloworld.Greeter/SayHello",
+        Handler::Read => "blocks.Blocks/Read",
+        Handler::Append => "blocks.Blocks/Append",
+    }
 }
 
 fn h2load(addr: &str, shape: Shape, calls: u32, cpu: Option<usize>) -> Result<Measured, String> {
@@ -60,7 +76,7 @@ fn h2load(addr: &str, shape: Shape, calls: u32, cpu: Option<usize>) -> Result<Me
         command.arg(format!("{flag}{value}"));
     }
     command.args(["-H", "content-type: application/grpc", "-H", "te: trailers", "-d"]).arg(&body.path);
-    command.arg(format!("http://{addr}/helloworld.Greeter/SayHello"));
+    command.arg(format!("http://{addr}/{}", method(shape.handler)));
     let (ended_well, stdout, words) = run(command, cpu)?;
     let line = |start: &str| stdout.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_default();
     if !ended_well || !line("requests: ").contains(&format!(" {calls} succeeded,")) {
@@ -111,10 +127,12 @@ struct Body {
 
 impl Body {
     fn new(shape: Shape) -> Result<Self, String> {
-        let mut message = b"\x0a\x03Joe".to_vec();
-        if shape.sleep_ms > 0 {
-            message.extend([0x10, shape.sleep_ms as u8]);
-        }
+        let message = match shape.handler {
+            Handler::Nothing => b"\x0a\x03Joe".to_vec(),
+            Handler::Sleep(ms) => [b"\x0a\x03Joe\x10", &[ms as u8][..]].concat(),
+            // A block of the server's choice; and a message without fields.
+            Handler::Read | Handler::Append => Vec::new(),
+        };
         let mut body = vec![0, 0, 0, 0, message.len() as u8];
         body.extend(message);
         let path = std::env::temp_dir().join(format!("loop_swap-{}.grpc", std::process::id()));

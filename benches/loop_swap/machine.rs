@@ -17,7 +17,7 @@ pub(crate) fn inspect() -> Machine {
         cpu: cpu(),
         kernel: format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy()),
         commit: commit(),
-        rustc: first_line(Command::new("rustc").arg("--version")),
+        rustc: compiler(),
         command: std::iter::once("cargo bench --bench loop_swap --".to_owned())
             .chain(std::env::args().skip(1).filter(|arg| arg != "--bench"))
             .collect::<Vec<_>>()
@@ -37,6 +37,12 @@ pub(crate) fn cpu() -> String {
 fn cpus() -> Vec<usize> {
     let set = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
     (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect()
+}
+
+/// What `cargo test` builds measures itself more than the servers, and says so.
+fn compiler() -> String {
+    let version = first_line(Command::new("rustc").arg("--version"));
+    if cfg!(debug_assertions) { format!("{version}, without optimisation: figures to test with, not to quote") } else { version }
 }
 
 fn commit() -> String {

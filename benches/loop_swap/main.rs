@@ -13,20 +13,24 @@
 //!
 //! Under `cargo test --benches` one small round proves that all of it works.
 
+mod blocks;
 mod ceiling;
 mod cell;
 mod child;
 mod client;
 mod floor;
+mod footprint;
 mod interrupt;
-mod kept;
 mod machine;
 mod outputs;
 mod peers;
 mod plan;
 mod progress;
+mod raw;
+mod readme;
 mod record;
 mod stock;
+mod stock_blocks;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -111,6 +115,10 @@ struct Args {
     #[arg(long, hide = true)]
     serve_stock_tonic: bool,
 
+    /// The file of the peer's blocks.
+    #[arg(long, hide = true, value_name = "PATH", requires = "serve_stock_tonic")]
+    blocks_file: Option<PathBuf>,
+
     /// Be the floor: answer in this loop with the same bytes, whatever is asked.
     #[arg(long, hide = true, value_name = "LOOP")]
     serve_floor: Option<String>,
@@ -123,7 +131,7 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     if args.serve_stock_tonic {
-        return stock::serve();
+        return stock::serve(args.blocks_file.as_deref());
     }
     if let Some(word) = &args.serve_floor {
         return floor::serve(word);
@@ -147,7 +155,7 @@ fn asked(args: &Args) -> Result<ExitCode, String> {
         return Ok(ExitCode::SUCCESS);
     }
     if args.check_readme || args.renew_readme {
-        say(&kept::readme(args.renew_readme)?);
+        say(&readme::run(args.renew_readme)?);
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(path) = &args.from {
@@ -157,8 +165,15 @@ fn asked(args: &Args) -> Result<ExitCode, String> {
         say(&outputs.write(&run)?);
         return Ok(ExitCode::SUCCESS);
     }
+    interrupt::watch()?;
     let outputs = Outputs::open(args)?;
-    let run = experiment(args)?;
+    let run = experiment(args);
+    // Before the first cell, what was ended may be what the plan is made by, which is an error like others.
+    if interrupt::stopped() && run.as_ref().map_or(true, |run| run.cells.is_empty()) {
+        eprintln!("nothing was measured yet, so nothing is written");
+        return Ok(interrupt::EXIT_CODE.into());
+    }
+    let run = run?;
     say(&loopswap_report::tables(&run, style()));
     say(&outputs.write(&run)?);
     Ok(match (run.interrupted, run.all_worked()) {
@@ -176,7 +191,6 @@ fn experiment(args: &Args) -> Result<Run, String> {
         (true, false) => Plan::full(),
     };
     let plan = Plan { rounds: args.rounds.unwrap_or(plan.rounds), client: args.client, ..plan };
-    interrupt::watch()?;
     let machine = machine::inspect();
     let peers = args.peers.clone().unwrap_or(if args.bench { Choice::Ready } else { Choice::Of(Vec::new()) });
     let (peers, left_out) = peers::prepare(&peers, machine.server_cpu, interrupt::stopped);
@@ -187,18 +201,42 @@ fn experiment(args: &Args) -> Result<Run, String> {
     let cells = plan.cells(&rows);
     let mut run = record::new(machine, &plan, &rows, cells.len());
     say(&format!("{}, {}\n{plan}\n\n", run.machine.cpu, run.machine.kernel));
-    let mut progress = Progress::new(cells.len());
+    let footprints = footprint::tasks(&plan, &rows);
+    let n_steps = cells.len() + footprints.len();
+    let mut progress = Progress::new(n_steps);
     for cell in cells {
+        if interrupt::stopped() {
+            break;
+        }
         progress.begin(format!("round {} {} {}", cell.round + 1, cell.row.name, cell.shape));
         let result = cell.run(&run.machine, args.client);
         if interrupt::stopped() {
             // This cell's children were ended: its figures, if there are any, are not the server's.
-            run.interrupted = true;
             break;
         }
         record::add(&mut run, &cell, result);
         progress.end();
     }
+    for task in footprints {
+        if interrupt::stopped() {
+            break;
+        }
+        progress.begin(format!(
+            "round {} {} {}, {} at work, beside its calls",
+            task.round + 1,
+            task.row.name,
+            task.row.http2,
+            task.workers
+        ));
+        record::footprint(&mut run, &task, &plan);
+        if interrupt::stopped() {
+            // As above: what was measured last is not the server's.
+            run.footprints.pop();
+            break;
+        }
+        progress.end();
+    }
+    run.interrupted = run.cells.len() + run.footprints.len() < n_steps;
     Ok(run)
 }
 

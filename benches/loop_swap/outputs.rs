@@ -3,22 +3,26 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use loopswap_report::{Run, csv, html, markdown};
+use loopswap_report::{Kept, Run, csv, html, markdown};
 
 use crate::Args;
-use crate::kept::Kept;
+use crate::machine;
+
+/// How a run becomes a file.
+type Render = fn(&Run) -> String;
 
 /// What was asked for, opened before the minutes of work, not after them.
 pub(crate) struct Outputs {
-    files: Vec<(PathBuf, File, fn(&Run) -> String)>,
+    files: Vec<(PathBuf, File, Render)>,
     kept: Option<Kept>,
 }
 
 impl Outputs {
     /// Opens them. What they hold stays until there is something to write.
     pub(crate) fn open(args: &Args) -> Result<Self, String> {
-        let wanted: [(&Option<PathBuf>, fn(&Run) -> String); 4] =
+        let wanted: [(&Option<PathBuf>, Render); 4] =
             [(&args.json, Run::to_json), (&args.html, html), (&args.markdown, markdown), (&args.csv, csv)];
         let mut files = Vec::new();
         for (path, render) in wanted {
@@ -26,7 +30,10 @@ impl Outputs {
                 files.push((path.clone(), create(path)?, render));
             }
         }
-        Ok(Self { files, kept: args.out.as_deref().map(Kept::create).transpose()? })
+        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let date = now.split('T').next().expect("a date and a time");
+        let kept = args.out.as_deref().map(|parent| Kept::create(parent, date, &machine::cpu())).transpose()?;
+        Ok(Self { files, kept })
     }
 
     /// Writes them. Where each is, in lines.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::{Command, Stdio};
 
+use loopswap_report::Handler;
 use serde_json::Value;
 
 use crate::cell::Cell;
@@ -18,8 +19,14 @@ pub(crate) struct Plan {
     pub(crate) calls_asleep: u32,
     /// Calls of a cell without it.
     pub(crate) calls_awake: u32,
+    /// Calls of a cell that reads blocks.
+    pub(crate) calls_reading: u32,
+    /// Calls of a cell that appends blocks, each of which waits for the disk.
+    pub(crate) calls_appending: u32,
     /// Calls before the counted ones.
     pub(crate) warmup: u32,
+    /// Connections that are held idle, as far as the limit on open files allows.
+    pub(crate) idle_connections: u32,
 }
 
 /// By how much a slow server's calls are fewer.
@@ -28,17 +35,44 @@ const SLOWER: u32 = 10;
 impl Plan {
     /// What is quoted.
     pub(crate) fn full() -> Self {
-        Self { client: Client::Loopswap, rounds: 5, calls_asleep: 10_000, calls_awake: 100_000, warmup: 2_000 }
+        Self {
+            client: Client::Loopswap,
+            rounds: 5,
+            calls_asleep: 10_000,
+            calls_awake: 100_000,
+            calls_reading: 50_000,
+            calls_appending: 2_000,
+            warmup: 2_000,
+            idle_connections: 10_000,
+        }
     }
 
     /// A first look.
     pub(crate) fn quick() -> Self {
-        Self { client: Client::Loopswap, rounds: 1, calls_asleep: 5_000, calls_awake: 20_000, warmup: 1_000 }
+        Self {
+            client: Client::Loopswap,
+            rounds: 1,
+            calls_asleep: 3_000,
+            calls_awake: 10_000,
+            calls_reading: 5_000,
+            calls_appending: 200,
+            warmup: 1_000,
+            idle_connections: 500,
+        }
     }
 
     /// Does it work?
     pub(crate) fn test() -> Self {
-        Self { client: Client::Loopswap, rounds: 1, calls_asleep: 300, calls_awake: 300, warmup: 100 }
+        Self {
+            client: Client::Loopswap,
+            rounds: 1,
+            calls_asleep: 300,
+            calls_awake: 300,
+            calls_reading: 300,
+            calls_appending: 100,
+            warmup: 100,
+            idle_connections: 20,
+        }
     }
 
     /// The cells, in the order in which they run: each round visits each row in each shape, and every other round backwards, so that none always
@@ -50,7 +84,15 @@ impl Plan {
                 .iter()
                 .flat_map(|shape| rows.iter().filter(|row| row.unavailable.is_none()).map(move |row| (row, *shape)))
                 .filter(|(row, shape)| row.has(shape))
-                .map(|(row, shape)| Cell { round, row: row.clone(), shape, calls: self.calls_of(row, &shape), warmup: self.warmup_of(row) })
+                // Fewer calls than are to be in flight would leave connections unused.
+                .filter(|(_, shape)| shape.in_flight <= self.calls(shape))
+                .map(|(row, shape)| Cell {
+                    round,
+                    row: row.clone(),
+                    shape,
+                    calls: self.calls_of(row, &shape),
+                    warmup: self.warmup_of(row, &shape),
+                })
                 .collect();
             if round % 2 == 1 {
                 of_round.reverse();
@@ -61,27 +103,34 @@ impl Plan {
     }
 
     pub(crate) fn calls(&self, shape: &Shape) -> u32 {
-        if shape.sleep_ms > 0 { self.calls_asleep } else { self.calls_awake }
+        match shape.handler {
+            Handler::Sleep(_) => self.calls_asleep,
+            Handler::Nothing => self.calls_awake,
+            Handler::Read => self.calls_reading,
+            Handler::Append => self.calls_appending,
+        }
     }
 
     /// The article's own number for every row; without the sleep, a slow server gives a steady figure sooner.
     fn calls_of(&self, row: &Row, shape: &Shape) -> u32 {
         let calls = self.calls(shape);
-        if shape.sleep_ms == 0 && row.is_slow() { calls.div_ceil(SLOWER) } else { calls }
+        if shape.handler == Handler::Nothing && row.is_slow() { calls.div_ceil(SLOWER) } else { calls }
     }
 
-    fn warmup_of(&self, row: &Row) -> u32 {
-        if row.is_slow() { self.warmup.div_ceil(SLOWER) } else { self.warmup }
+    /// Never more than what is counted.
+    fn warmup_of(&self, row: &Row, shape: &Shape) -> u32 {
+        let warmup = if row.is_slow() { self.warmup.div_ceil(SLOWER) } else { self.warmup };
+        warmup.min(self.calls(shape) / 2)
     }
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rounds, calls_asleep, calls_awake, .. } = self;
+        let Self { rounds, calls_asleep, calls_awake, calls_reading, calls_appending, .. } = self;
         let s = if *rounds == 1 { "" } else { "s" };
         write!(
             f,
-            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, {calls_awake} without, of Python's servers a tenth; one worker, restarted for each cell; load by {}",
+            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, {calls_awake} without, {calls_reading} that read, {calls_appending} that append, of Python's servers a tenth without sleep; one worker, restarted for each cell; load by {}",
             self.client.name()
         )
     }
@@ -92,25 +141,47 @@ impl fmt::Display for Plan {
 pub(crate) struct Shape {
     pub(crate) connections: u32,
     pub(crate) in_flight: u32,
-    pub(crate) sleep_ms: u32,
+    pub(crate) handler: Handler,
 }
 
-/// The article's shape first; then its calls spread over connections; then, without the sleep, from the largest batches to none.
-pub(crate) const SHAPES: [Shape; 7] = [
-    Shape { connections: 1, in_flight: 100, sleep_ms: 10 },
-    Shape { connections: 50, in_flight: 100, sleep_ms: 10 },
-    Shape { connections: 1, in_flight: 100, sleep_ms: 0 },
-    Shape { connections: 10, in_flight: 100, sleep_ms: 0 },
-    Shape { connections: 1, in_flight: 10, sleep_ms: 0 },
-    Shape { connections: 100, in_flight: 100, sleep_ms: 0 },
-    Shape { connections: 50, in_flight: 200, sleep_ms: 0 },
+impl Shape {
+    const fn new(connections: u32, in_flight: u32, handler: Handler) -> Self {
+        Self { connections, in_flight, handler }
+    }
+
+    /// Whether the Blocks are called, not the Greeter.
+    pub(crate) fn is_of_blocks(&self) -> bool {
+        matches!(self.handler, Handler::Read | Handler::Append)
+    }
+}
+
+/// The article's shape first; then its calls spread over connections; then, without the sleep, from the largest batches to none; then the I/O that the sleep
+/// stands for.
+pub(crate) const SHAPES: [Shape; 12] = [
+    Shape::new(1, 100, Handler::Sleep(10)),
+    Shape::new(50, 100, Handler::Sleep(10)),
+    Shape::new(1, 100, Handler::Nothing),
+    Shape::new(10, 100, Handler::Nothing),
+    Shape::new(1, 10, Handler::Nothing),
+    Shape::new(100, 100, Handler::Nothing),
+    Shape::new(50, 200, Handler::Nothing),
+    Shape::new(1000, 1000, Handler::Nothing),
+    Shape::new(1, 100, Handler::Read),
+    Shape::new(10, 100, Handler::Read),
+    Shape::new(1, 100, Handler::Append),
+    Shape::new(10, 100, Handler::Append),
 ];
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { connections, in_flight, sleep_ms } = self;
+        let Self { connections, in_flight, handler } = self;
         write!(f, "{connections} connection{} × {}, ", if *connections == 1 { "" } else { "s" }, in_flight / connections)?;
-        if *sleep_ms > 0 { write!(f, "{sleep_ms} ms sleep") } else { f.write_str("no sleep") }
+        match handler {
+            Handler::Sleep(ms) => write!(f, "{ms} ms sleep"),
+            Handler::Nothing => f.write_str("no sleep"),
+            Handler::Read => f.write_str("4 KiB read"),
+            Handler::Append => f.write_str("4 KiB append and sync"),
+        }
     }
 }
 
@@ -145,9 +216,14 @@ impl Row {
     fn has(&self, shape: &Shape) -> bool {
         match self.kind {
             Kind::Loopswap | Kind::StockTonic => true,
-            Kind::Peer => shape.sleep_ms == 0 || self.launch.as_ref().is_some_and(|launch| launch.sleeps),
-            Kind::Floor => shape.sleep_ms == 0,
-            Kind::Ceiling => shape.sleep_ms > 0 && shape.connections == 1,
+            // The peers have the Greeter alone.
+            Kind::Peer => match shape.handler {
+                Handler::Nothing => true,
+                Handler::Sleep(_) => self.launch.as_ref().is_some_and(|launch| launch.sleeps),
+                Handler::Read | Handler::Append => false,
+            },
+            Kind::Floor => shape.handler == Handler::Nothing,
+            Kind::Ceiling => matches!(shape.handler, Handler::Sleep(_)) && shape.connections == 1,
         }
     }
 

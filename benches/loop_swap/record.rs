@@ -1,10 +1,12 @@
 //! From what the plan and its cells are here to the model of a run, which outlives them.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use loopswap_report::{Handler, Machine, Measured, Outcome, Role, Run, VERSION, slug};
+use loopswap_report::{Extra, Machine, Measured, Outcome, Role, Run, VERSION, slug};
 
 use crate::cell::Cell;
+use crate::footprint::Task;
 use crate::plan::{Kind, Plan, Row, SHAPES, Shape};
 
 /// A run of which nothing is measured yet.
@@ -18,13 +20,45 @@ pub(crate) fn new(machine: Machine, plan: &Plan, rows: &[Row], n_cells: usize) -
         rows: rows.iter().map(row).collect(),
         shapes: SHAPES.iter().map(|of| shape(plan, of)).collect(),
         cells: Vec::with_capacity(n_cells),
+        footprints: Vec::new(),
+        extras: vec![engines()],
+    }
+}
+
+/// What a call costs the engines without sockets, which another bench counts.
+fn engines() -> Extra {
+    let committed: BTreeMap<String, BTreeMap<String, f64>> =
+        serde_json::from_str(include_str!("../engine/expected.json")).expect("that bench wrote it");
+    let row = |(name, figures): (String, BTreeMap<String, f64>)| {
+        let figure = |of: &str| figures.get(of).map_or(String::new(), f64::to_string);
+        vec![name, figure("instructions"), figure("allocations")]
+    };
+    Extra {
+        title: "Instructions and allocations a call, without sockets: engine, service, calls in flight".into(),
+        note:
+            "As committed, not counted in this run: `cargo bench --bench engine -- --check` counts them, and fails where they have risen."
+                .into(),
+        columns: ["case", "instructions", "allocations"].map(String::from).to_vec(),
+        rows: committed.into_iter().map(row).collect(),
     }
 }
 
 /// Adds what came of a cell.
 pub(crate) fn add(run: &mut Run, cell: &Cell, result: Result<Measured, String>) {
     let outcome = result.map_or_else(Outcome::Failed, Outcome::Measured);
-    run.cells.push(loopswap_report::Cell { round: cell.round, row: row_id(&cell.row), shape: shape_id(&cell.shape), outcome });
+    run.cells.push(loopswap_report::Cell {
+        round: cell.round,
+        row: row_id(&cell.row),
+        shape: shape_id(&cell.shape),
+        calls: cell.calls,
+        outcome,
+    });
+}
+
+/// Measures a footprint, and adds it.
+pub(crate) fn footprint(run: &mut Run, task: &Task, plan: &Plan) {
+    let footprint = task.run(plan, &run.machine, row_id(&task.row));
+    run.footprints.push(footprint);
 }
 
 fn row(row: &Row) -> loopswap_report::Row {
@@ -50,7 +84,7 @@ fn shape(plan: &Plan, shape: &Shape) -> loopswap_report::Shape {
         title: shape.to_string(),
         connections: shape.connections,
         in_flight: shape.in_flight,
-        handler: if shape.sleep_ms > 0 { Handler::Sleep(shape.sleep_ms) } else { Handler::Nothing },
+        handler: shape.handler,
         calls: plan.calls(shape),
     }
 }

@@ -1,6 +1,7 @@
 //! `loopswap load`: the client of the experiment, with ghz's flags and ghz's summary.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -18,8 +19,7 @@ use crate::cli::load_json::{Facts, Json};
 use crate::cli::progress::Bar;
 use crate::cli::terminal::{self, coloured, fail};
 use crate::cli::{duration, summary};
-use crate::greeter::HelloRequest;
-use crate::load::{Amount, Plan, Progress, Report, Watch, pad_name, parse_data, run as run_plan};
+use crate::load::{Amount, Method, Plan, Progress, Report, Watch, Workload, pad_name, parse_data, run as run_plan};
 use crate::{Error, ErrorKind, EventLoop, UseLoop};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -45,13 +45,31 @@ pub(super) struct Args {
     #[arg(long, env = "LOOPSWAP_RPS", value_name = "N", default_value_t = 0)]
     rps: u32,
 
-    /// The HelloRequest: `name`, a string, and `sleep_millisecond`, an int32.
-    #[arg(short, long, env = "LOOPSWAP_DATA", value_name = "JSON", default_value = r#"{"name":"Joe","sleep_millisecond":10}"#, value_parser = parse_data)]
-    data: HelloRequest,
+    /// What to call: helloworld.Greeter/SayHello, blocks.Blocks/Read, blocks.Blocks/Append; with --proto any unary method in the file. Each reply is checked: a
+    /// greeting by its text, a block by its contents, an append by a number that no other has; of a method from a file, that the reply decodes.
+    #[arg(long, env = "LOOPSWAP_CALL", value_name = "pkg.Service/Method", default_value = SAY_HELLO)]
+    call: String,
 
-    /// Pad the name with x to this many bytes; 0 leaves it as it is. The reply is as long, and a greeting more.
+    /// The request, by protobuf's JSON mapping. The Greeter's has `name`, a string, and `sleep_millisecond`, an int32
+    /// [default: {"name":"Joe","sleep_millisecond":10}; with --proto {}].
+    #[arg(short, long, env = "LOOPSWAP_DATA", value_name = "JSON")]
+    data: Option<String>,
+
+    /// Pad the Greeter's name with x to this many bytes; 0 leaves it as it is. The reply is as long, and a greeting more.
     #[arg(long, env = "LOOPSWAP_PAYLOAD", value_name = "BYTES", default_value_t = 0)]
     payload: usize,
+
+    /// The number of the block for blocks.Blocks/Read [default: a random one each time, of the server's choice].
+    #[arg(long, env = "LOOPSWAP_BLOCK", value_name = "N")]
+    block: Option<u64>,
+
+    /// The .proto file of a service of your own [default: none].
+    #[arg(long, env = "LOOPSWAP_PROTO", value_name = "FILE")]
+    proto: Option<PathBuf>,
+
+    /// A folder in which the file's imports are found, beside its own; may be repeated [default: its own alone].
+    #[arg(long, env = "LOOPSWAP_IMPORT_PATH", value_name = "DIR", value_delimiter = ':', requires = "proto")]
+    import_path: Vec<PathBuf>,
 
     /// Begin calls for this long, and let --total be [default: no].
     #[arg(short = 'z', long, env = "LOOPSWAP_DURATION", value_name = "TIME", value_parser = duration)]
@@ -70,6 +88,42 @@ pub(super) struct Args {
     no_progress: bool,
 }
 
+const SAY_HELLO: &str = "helloworld.Greeter/SayHello";
+const READ: &str = "blocks.Blocks/Read";
+const APPEND: &str = "blocks.Blocks/Append";
+
+impl Args {
+    /// The calls that are asked for.
+    fn workload(&self) -> Result<Workload, Error> {
+        let call = self.call.as_str();
+        let of_ours = |method| self.proto.is_none() && call == method;
+        let misplaced = [
+            ("--data", SAY_HELLO, self.data.is_some() && self.proto.is_none() && call != SAY_HELLO),
+            ("--payload", SAY_HELLO, self.payload > 0 && !of_ours(SAY_HELLO)),
+            ("--block", READ, self.block.is_some() && !of_ours(READ)),
+        ];
+        if let Some((flag, method, _)) = misplaced.into_iter().find(|(_, _, is_misplaced)| *is_misplaced) {
+            return Err(Error::usage(format!("{flag} is for {method}; ask for it by --call, or leave {flag} out")));
+        }
+        if let Some(proto) = &self.proto {
+            return Ok(Workload::Method(Method::read(proto, &self.import_path, call, self.data.as_deref().unwrap_or("{}"))?));
+        }
+        match call {
+            SAY_HELLO => {
+                let data = self.data.as_deref().unwrap_or(r#"{"name":"Joe","sleep_millisecond":10}"#);
+                let mut request = parse_data(data).map_err(|error| Error::usage(format!("bad --data: {error}")).with_source(error))?;
+                pad_name(&mut request, self.payload)?;
+                Ok(Workload::SayHello(request))
+            }
+            READ => Ok(Workload::ReadBlock(self.block)),
+            APPEND => Ok(Workload::AppendBlock),
+            other => Err(Error::usage(format!(
+                "bad --call {other}: without --proto it can be {SAY_HELLO}, {READ} or {APPEND}; for a method of your own service name its file with --proto"
+            ))),
+        }
+    }
+}
+
 /// Runs the load, and prints the report.
 pub(super) fn run(args: Args) -> ExitCode {
     match load(args) {
@@ -79,11 +133,9 @@ pub(super) fn run(args: Args) -> ExitCode {
 }
 
 fn load(args: Args) -> Result<ExitCode, Error> {
-    let mut request = args.data;
-    pad_name(&mut request, args.payload)?;
     let plan = Plan {
         target: args.client.target()?,
-        request,
+        workload: args.workload()?,
         concurrency: args.concurrency,
         connections: args.connections,
         amount: args.duration.map_or(Amount::Calls(args.total), Amount::Time),

@@ -35,13 +35,13 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the Greeter (the default command).
+    /// Serve the Greeter, and the Blocks of a file (the default command).
     Serve(serve::Args),
     /// Say hello to a server, once.
     Call(call::Args),
-    /// Say hello to a server many times, check every reply, and report latencies as ghz does.
+    /// Call a server many times, check every reply, and report latencies as ghz does.
     ///
-    /// Latencies are those of the calls that ended with OK and the right reply; a reply with another text counts as an error. The exit code is 0
+    /// Latencies are those of the calls that ended with OK and the right reply; another reply counts as an error. The exit code is 0
     /// when every call was right, and 1 otherwise. Ctrl-C ends the run and reports what was done.
     Load(load::Args),
     /// Tell which loops can run here, and why the others cannot.

@@ -1,7 +1,9 @@
-//! `loopswap serve`: the Greeter, on the loop that is asked for.
+//! `loopswap serve`: the Greeter, and the Blocks of a file, on the loop that is asked for.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -9,10 +11,11 @@ use clap::builder::{FalseyValueParser, PossibleValuesParser};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
+use crate::blocks::{BLOCKS_MAX, BlocksServer, FileBlocks, Store};
 use crate::cli::terminal::{coloured, fail};
 use crate::cli::{ADDR, duration, runtime_words};
 use crate::greeter::{GreeterServer, Hello};
-use crate::{Error, Http2, Limits, Loop, Server};
+use crate::{Error, Http2, Limits, Loop, Router, Server};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -48,6 +51,18 @@ pub(super) struct Args {
     /// How long an answer may wait for a client that does not read, or opens its windows by drips; then the call is reset.
     #[arg(long, env = "LOOPSWAP_STALL_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = duration)]
     stall_timeout: Duration,
+
+    /// Serve the blocks of this file too (blocks.Blocks: Read, Append), by the loop's own file I/O [default: no file, no Blocks].
+    #[arg(long, env = "LOOPSWAP_BLOCKS_FILE", value_name = "PATH")]
+    blocks_file: Option<PathBuf>,
+
+    /// Make --blocks-file, of so many blocks of 4096 bytes, where it is missing [default: it must be there].
+    #[arg(long, env = "LOOPSWAP_BLOCKS_CREATE", value_name = "N", requires = "blocks_file", value_parser = clap::value_parser!(u64).range(1..))]
+    blocks_create: Option<u64>,
+
+    /// The most blocks that --blocks-file may have. Append is refused then.
+    #[arg(long, env = "LOOPSWAP_BLOCKS_MAX", value_name = "N", default_value_t = BLOCKS_MAX)]
+    blocks_max: u64,
 
     /// What to log on standard error: error, warn, info, debug, trace, or directives of tracing-subscriber.
     #[arg(long, env = "LOOPSWAP_LOG", value_name = "FILTER", default_value = "info")]
@@ -88,11 +103,26 @@ fn init_log(args: &Args) -> Result<(), String> {
     Ok(())
 }
 
+/// The file of the Blocks, if there is one. A wrong one is found before a port is bound.
+fn blocks(args: &Args) -> Result<Option<Arc<Store>>, Error> {
+    let Some(path) = &args.blocks_file else { return Ok(None) };
+    if let Some(n) = args.blocks_create {
+        if n > args.blocks_max {
+            return Err(Error::usage(format!("--blocks-create {n} is more than --blocks-max {} allows", args.blocks_max)));
+        }
+        Store::create(path, n)?;
+    }
+    let store = Store::open(path, args.blocks_max)?;
+    tracing::info!(n_blocks = store.n_readable(), "serving the blocks of {}", path.display());
+    Ok(Some(Arc::new(store)))
+}
+
 fn serve(args: &Args) -> Result<(), Error> {
     let event_loop = Loop::choose(&args.runtime)?;
     let name = event_loop.name();
     let http2: Http2 = args.http2.parse()?;
     let limits = Limits { handshake_timeout: args.handshake_timeout, stall_timeout: args.stall_timeout, ..Limits::default() };
+    let blocks = blocks(args)?;
     let mut running = Server::builder()
         .listen(&args.addr)
         .workers(args.workers)
@@ -100,7 +130,13 @@ fn serve(args: &Args) -> Result<(), Error> {
         .drain_timeout(args.drain_timeout)
         .http2(http2)
         .limits(limits)
-        .start(event_loop, |_worker| GreeterServer::new(Hello))?;
+        .start(event_loop, move |worker| {
+            let router = Router::new().add(GreeterServer::new(Hello));
+            match &blocks {
+                Some(store) => router.add(BlocksServer::new(FileBlocks::new(Arc::clone(store), worker.index as u64))),
+                None => router,
+            }
+        })?;
     running.drain_on_signals()?;
     let address = running.local_addr();
     let line = if args.json {

@@ -12,7 +12,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use crate::grpc::framing::{encode, encoded_len};
-use crate::grpc::{CallId, Inbox, Response, ResponseHead, Trailers, Transport, fields};
+use crate::grpc::{CallId, Inbox, Partials, Response, ResponseHead, Trailers, Transport, fields};
 use crate::http2::ErrorCode;
 
 /// How far an answer has come.
@@ -64,6 +64,11 @@ impl Answer {
     /// An inbox for the request of the same call.
     pub(super) fn inbox(&self) -> Inbox {
         Inbox::new(Rc::clone(&self.transport), self.id)
+    }
+
+    /// What the calls of the same connection keep of messages that are not whole.
+    pub(super) fn partials(&self) -> &Partials {
+        self.transport.partials()
     }
 
     /// Lets the peer send this many bytes more.

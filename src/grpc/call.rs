@@ -10,7 +10,7 @@ use tonic::Status;
 
 use crate::grpc::answer::{Answer, Stage};
 use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
-use crate::grpc::verdict::{deadline_exceeded, judge};
+use crate::grpc::verdict::{deadline_exceeded, judge, read_timeout};
 use crate::grpc::{CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
 use crate::http2::ErrorCode;
 use crate::service::Router;
@@ -57,7 +57,18 @@ impl Call {
                 }
             },
         );
-        let (route, timeout, expects_continue) = admitted?;
+        let (route, mut timeout, expects_continue) = admitted?;
+        if let Some(own) = head.own_timeout()
+            && !matches!(route, Route::Plain(_))
+        {
+            match read_timeout(own) {
+                Ok(own) => timeout = Some(own),
+                Err(refusal) => {
+                    refusal.answer(&answer);
+                    return None;
+                }
+            }
+        }
         if expects_continue && !ends {
             answer.go_ahead();
         }
@@ -158,6 +169,16 @@ impl Call {
         let State::Gathering { method, gathered, .. } = &mut self.state else {
             unreachable!("called while gathering");
         };
+        let kept = if end {
+            self.answer.partials().give_back(gathered.len());
+            Ok(())
+        } else {
+            self.answer.partials().keep(bytes.len())
+        };
+        if let Err(status) = kept {
+            self.close();
+            return self.answer.status(&status);
+        }
         // As much as came, and no more: what was announced may never come.
         gathered.extend_from_slice(bytes);
         if end {
@@ -198,14 +219,21 @@ impl Call {
                     inbox.close();
                 }
             }
-            State::Gathering { .. } | State::Over => {}
+            State::Gathering { gathered, .. } => {
+                if !gathered.is_empty() {
+                    self.answer.partials().give_back(gathered.len());
+                }
+            }
+            State::Over => {}
         }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.close();
+        if !matches!(self.state, State::Over) {
+            self.close();
+        }
     }
 }
 

@@ -23,8 +23,11 @@ const OF_GRPC: [HeaderName; 5] = [
 
 /// The fields, without those that may not be sent over HTTP/2.
 pub(crate) fn without_connection_fields(mut fields: HeaderMap) -> HeaderMap {
-    for name in &OF_A_CONNECTION {
-        fields.remove(name);
+    // Hardly ever one: to look is cheaper than to hash five names.
+    if fields.keys().any(|name| OF_A_CONNECTION.contains(name)) {
+        for name in &OF_A_CONNECTION {
+            fields.remove(name);
+        }
     }
     fields
 }

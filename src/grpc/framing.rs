@@ -95,7 +95,7 @@ pub(super) fn encoded_len<M: Message>(message: &M, encode_bytes_max: usize) -> R
 /// Appends a message of this length, with its prefix.
 pub(super) fn encode<M: Message>(message: &M, len: u32, buffer: &mut Vec<u8>) {
     buffer.reserve(PREFIX_BYTES + len as usize);
-    buffer.push(0);
-    buffer.extend_from_slice(&len.to_be_bytes());
+    let [a, b, c, d] = len.to_be_bytes();
+    buffer.extend_from_slice(&[0, a, b, c, d]);
     message.encode_raw(buffer);
 }

@@ -1,7 +1,6 @@
 //! What a request's header block says, whichever engine decoded it.
 
 use std::cell::OnceCell;
-use std::rc::Rc;
 
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, request};
@@ -13,7 +12,7 @@ use crate::http2;
 /// A request's head.
 pub(crate) enum Head {
     /// Of our engine; shared by the requests whose header blocks are the same.
-    Native(Rc<http2::Head>),
+    Native(http2::Head),
     /// Of hyper.
     Http(Box<request::Parts>),
 }
@@ -63,6 +62,14 @@ impl Head {
         MetadataMap::from_headers(fields)
     }
 
+    /// The request's own `grpc-timeout`, of which [`with_verdict`](Self::with_verdict) says nothing.
+    pub(super) fn own_timeout(&self) -> Option<&[u8]> {
+        match self {
+            Self::Native(head) => head.varying(),
+            Self::Http(_) => None,
+        }
+    }
+
     /// What `judge` says of it, asked once for all requests that share the head.
     pub(super) fn with_verdict<T>(&self, judge: impl FnOnce(&Self) -> Verdict, see: impl FnOnce(&Verdict) -> T) -> T {
         match self {
@@ -77,7 +84,11 @@ impl Head {
             Self::Http(parts) => Some(*parts),
             Self::Native(head) => {
                 let memo = head.memo::<Memo>(|_| unreachable!("a head is judged before anything else"));
-                memo.parts.get_or_init(|| native_parts(&head)).clone()
+                let mut parts = memo.parts.get_or_init(|| native_parts(&head)).clone();
+                if let (Some(parts), Some(Ok(timeout))) = (&mut parts, head.varying().map(HeaderValue::from_bytes)) {
+                    parts.headers.insert(HeaderName::from_static("grpc-timeout"), timeout);
+                }
+                parts
             }
         }
     }
@@ -92,7 +103,7 @@ struct Memo {
 
 fn native_parts(head: &http2::Head) -> Option<request::Parts> {
     let mut fields = HeaderMap::new();
-    for (name, value) in head.fields() {
+    for (name, value) in head.common_fields() {
         append(&mut fields, name, value);
     }
     let mut uri = http::uri::Parts::default();

@@ -31,6 +31,8 @@ struct State {
     start: usize,
     /// Bytes at the end that the peer's window still lacks.
     n_held: usize,
+    /// Bytes at the front that it does not lack, of a message that is not whole: counted among the connection's.
+    n_partial: usize,
     /// Of the message that a handler waits for, which is not whole. What comes of it is released at once.
     awaited: Option<Awaited>,
     more: More,
@@ -56,11 +58,13 @@ enum More {
     Unwanted,
     /// The call is over, and with it the request.
     CallOver,
+    /// The connection's messages that are not whole are too large together.
+    TooMuch,
 }
 
 impl Inbox {
     pub(super) fn new(transport: Rc<dyn Transport>, id: CallId) -> Self {
-        let state = State { bytes: Vec::new(), start: 0, n_held: 0, awaited: None, more: More::Comes, reader: None };
+        let state = State { bytes: Vec::new(), start: 0, n_held: 0, n_partial: 0, awaited: None, more: More::Comes, reader: None };
         Self { transport, id, state: RefCell::new(state) }
     }
 
@@ -79,6 +83,14 @@ impl Inbox {
         let awaited = state.awaited;
         let wake = end || state.satisfies(awaited);
         let released = if matches!(awaited, Some(Awaited::Message(_))) && !wake { mem::take(&mut state.n_held) } else { 0 };
+        if released > 0 {
+            if self.transport.partials().keep(released).is_err() {
+                state.n_held = released;
+                drop(state);
+                return self.give_up(More::TooMuch);
+            }
+            state.n_partial += released;
+        }
         let reader = if wake { state.reader.take() } else { None };
         drop(state);
         self.release(released);
@@ -114,12 +126,20 @@ impl Inbox {
         let (taken, polled) = match found {
             Ok(Found::Message(len)) => {
                 let decoded = decode(&state.unread()[PREFIX_BYTES..len]);
+                self.no_partial(&mut state);
                 (state.take(len), Poll::Ready(Some(decoded)))
             }
             Ok(Found::Part(len)) => {
-                state.awaited = Some(Awaited::Message(len));
-                state.wait(cx);
-                (mem::take(&mut state.n_held), Poll::Pending)
+                let n_held = mem::take(&mut state.n_held);
+                match self.transport.partials().keep(n_held) {
+                    Ok(()) => {
+                        state.n_partial += n_held;
+                        state.awaited = Some(Awaited::Message(len));
+                        state.wait(cx);
+                        (n_held, Poll::Pending)
+                    }
+                    Err(status) => (n_held, Poll::Ready(Some(Err(status)))),
+                }
             }
             Ok(Found::Nothing) => (0, Poll::Ready(None)),
             Err(status) => (0, Poll::Ready(Some(Err(status)))),
@@ -144,9 +164,11 @@ impl Inbox {
                 }
                 More::Ended | More::Unwanted => Poll::Ready(None),
                 More::CallOver => Poll::Ready(Some(Err(call_over()))),
+                More::TooMuch => Poll::Ready(Some(Err(too_much()))),
             };
         }
         let bytes = Bytes::copy_from_slice(state.unread());
+        self.no_partial(&mut state);
         let taken = state.take(bytes.len());
         drop(state);
         self.release(taken);
@@ -164,12 +186,20 @@ impl Inbox {
         state.more = why;
         state.bytes = Vec::new();
         state.start = 0;
+        self.no_partial(&mut state);
         let held = mem::take(&mut state.n_held);
         let reader = state.reader.take();
         drop(state);
         self.release(held);
         if let Some(reader) = reader {
             reader.wake();
+        }
+    }
+
+    /// No message is there any more that is not whole.
+    fn no_partial(&self, state: &mut State) {
+        if state.n_partial > 0 {
+            self.transport.partials().give_back(mem::take(&mut state.n_partial));
         }
     }
 
@@ -206,8 +236,10 @@ impl State {
     }
 
     fn message(&self, decode_bytes_max: usize) -> Result<Found, Status> {
-        if self.more == More::CallOver {
-            return Err(call_over());
+        match self.more {
+            More::CallOver => return Err(call_over()),
+            More::TooMuch => return Err(too_much()),
+            More::Comes | More::Ended | More::Unwanted => {}
         }
         let len = Prefix::parse(self.unread(), decode_bytes_max)?.map(|prefix| PREFIX_BYTES + prefix.len);
         match len {
@@ -251,6 +283,11 @@ impl State {
             Some(Awaited::Message(None)) => self.unread().len() >= PREFIX_BYTES || self.unread().first().is_some_and(|flag| *flag != 0),
         }
     }
+}
+
+/// What a reader is told whose message was one too many for its connection.
+fn too_much() -> Status {
+    Status::resource_exhausted("the connection's messages that are not whole are too large together")
 }
 
 /// What a reader is told that has outlived its call.

@@ -2,7 +2,7 @@
 //!
 //! * `call` is fed the request and polled by an engine; it answers through a `transport`, which is the engine's.
 //! * `verdict` judges a request by its `head`: method, content type, `timeout`, path. What does not pass is never dispatched.
-//! * `framing` cuts messages out of bytes; `inbox` holds the bytes of a streaming request.
+//! * `framing` cuts messages out of bytes; `inbox` holds the bytes of a streaming request; `partials` bounds what is not whole.
 //! * `answer` writes down what is answered; `fields` makes header blocks of statuses and metadata.
 //! * `work` is what runs a method, found by the router of `service`; `contained` keeps its panics.
 //! * `request`, `response`, `streaming` and `replies` are what a handler sees.
@@ -17,6 +17,7 @@ mod framing;
 mod head;
 mod inbox;
 mod lazy;
+mod partials;
 mod replies;
 mod request;
 mod response;
@@ -37,6 +38,7 @@ pub use framing::MessageLimits;
 pub(crate) use framing::decode;
 pub(crate) use head::Head;
 pub(crate) use inbox::Inbox;
+pub(crate) use partials::Partials;
 pub use replies::Replies;
 pub(crate) use request::Origin;
 pub use request::Request;

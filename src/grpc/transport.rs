@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use http::{HeaderMap, StatusCode};
 
+use crate::grpc::Partials;
 use crate::http2::ErrorCode;
 
 /// A call's stream, as its transport knows it. Its meaning is the transport's; one that carries a single call ignores it.
@@ -65,4 +66,7 @@ pub(crate) trait Transport {
 
     /// The application has taken this many bytes of the request's body, so that the peer may send as many more.
     fn release(&self, call: CallId, n_bytes: usize);
+
+    /// What the calls of the same connection keep of messages that are not whole.
+    fn partials(&self) -> &Partials;
 }

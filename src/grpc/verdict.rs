@@ -31,6 +31,7 @@ pub(super) type Verdict = Result<Admitted, Refusal>;
 /// A request that goes somewhere.
 pub(super) struct Admitted {
     pub(super) route: Route,
+    /// Unless the request has [its own](Head::own_timeout).
     pub(super) timeout: Option<Duration>,
     /// The client sends no body before it is told to, or has waited for a while.
     pub(super) expects_continue: bool,
@@ -79,12 +80,6 @@ pub(super) fn judge(router: &Router, head: &Head) -> Verdict {
     if let Some(name) = malformed_binary(head) {
         return Err(Refusal::grpc(&Status::internal(format!("{name} is no base64"))));
     }
-    let timeout = match head.get("grpc-timeout").map(timeout::parse) {
-        None => None,
-        Some(Some(Duration::ZERO)) => return Err(Refusal::grpc(&deadline_exceeded())),
-        Some(Some(timeout)) => Some(timeout),
-        Some(None) => return Err(Refusal::grpc(&Status::internal("malformed grpc-timeout"))),
-    };
     let route = route.cloned().ok_or_else(|| Refusal::grpc(&unknown_method(head.path())))?;
     if let Route::TakesOne(_) | Route::TakesMany(_) = route {
         if !subtype.eq_ignore_ascii_case(b"proto") {
@@ -94,7 +89,21 @@ pub(super) fn judge(router: &Router, head: &Head) -> Verdict {
             return Err(unknown_encoding(encoding));
         }
     }
+    let timeout = match head.own_timeout() {
+        // Read behind the verdict, which it is no part of.
+        Some(_) => None,
+        None => head.get("grpc-timeout").map(read_timeout).transpose()?,
+    };
     Ok(Admitted { route, timeout, expects_continue })
+}
+
+/// How long a call may take.
+pub(super) fn read_timeout(value: &[u8]) -> Result<Duration, Refusal> {
+    match timeout::parse(value) {
+        Some(Duration::ZERO) => Err(Refusal::grpc(&deadline_exceeded())),
+        Some(timeout) => Ok(timeout),
+        None => Err(Refusal::grpc(&Status::internal("malformed grpc-timeout"))),
+    }
 }
 
 /// What a call is told whose time is over.

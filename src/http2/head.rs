@@ -1,17 +1,28 @@
 //! What a request's header block says, kept for as long as the call wants it.
 //!
-//! Clients send the same header block again and again, so a connection hands out one `Head` for all requests whose blocks are the same
-//! bytes in the same state of the dynamic table. What an application concludes from a head it can leave there: see [`Head::memo`].
+//! Clients send the same fields again and again, so the requests of a connection share what is the same, as `connection::heads` finds out. What an
+//! application concludes from it, it can leave there: see [`Head::memo`].
 
 use std::any::Any;
 use std::cell::OnceCell;
 use std::fmt;
+use std::num::NonZeroU8;
+use std::rc::Rc;
 
-use super::hpack::{Decoded, Kind};
+use super::hpack::{Decoded, FieldId, Kind, VARYING};
 use super::limits::{Limits, Violation};
 
-/// A request's pseudo-header fields and fields, validated (RFC 9113, 8.2 and 8.3).
+/// A request's pseudo-header fields and fields, validated (RFC 9113, 8.2 and 8.3). Cheap to clone.
+///
+/// The value of `grpc-timeout`, which clients change from call to call, is each request's own; the rest is shared by the requests that sent the same.
+#[derive(Clone)]
 pub struct Head {
+    common: Rc<Common>,
+    varying: Option<Varying>,
+}
+
+/// What requests share.
+struct Common {
     /// Values of the pseudo-header fields, then name and value of each field, one behind the other.
     text: Vec<u8>,
     method: Span,
@@ -36,34 +47,68 @@ struct FieldSpan {
     value_len: u32,
 }
 
+/// The value of [`VARYING`], if it is short. A longer one is no varying value: no deadline needs it.
+#[derive(Clone, Copy)]
+struct Varying {
+    len: NonZeroU8,
+    bytes: [u8; Self::BYTES_MAX],
+}
+
+impl Varying {
+    /// `grpc-timeout` has up to 8 digits and a unit (PROTOCOL-HTTP2).
+    const BYTES_MAX: usize = 11;
+
+    fn new(value: &[u8]) -> Option<Self> {
+        let mut bytes = [0; Self::BYTES_MAX];
+        bytes.get_mut(..value.len())?.copy_from_slice(value);
+        Some(Self { len: NonZeroU8::new(value.len() as u8)?, bytes })
+    }
+}
+
 impl Head {
     /// `:method`.
     pub fn method(&self) -> &[u8] {
-        self.slice(self.method)
+        self.common.slice(self.common.method)
     }
 
     /// `:scheme`; empty for CONNECT.
     pub fn scheme(&self) -> &[u8] {
-        self.slice(self.scheme)
+        self.common.slice(self.common.scheme)
     }
 
     /// `:authority`, or `host` where that is missing.
     pub fn authority(&self) -> Option<&[u8]> {
-        self.authority.map(|span| self.slice(span)).or_else(|| self.get(b"host"))
+        self.common.authority.map(|span| self.common.slice(span)).or_else(|| self.get(b"host"))
     }
 
     /// `:path`, as it was sent; empty for CONNECT.
     pub fn path(&self) -> &[u8] {
-        self.slice(self.path)
+        self.common.slice(self.common.path)
     }
 
-    /// The fields in their order, names in lower case.
+    /// The fields, names in lower case: first [the request's own](Self::varying), if it has one, then the others in their order.
     pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.fields.iter().map(|field| {
+        self.varying().map(|value| (VARYING, value)).into_iter().chain(self.common_fields())
+    }
+
+    /// The fields that are shared, in their order, names in lower case.
+    pub fn common_fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let common = &self.common;
+        common.fields.iter().map(|field| {
             let name = Span { start: field.start, len: field.name_len };
             let value = Span { start: field.start + field.name_len, len: field.value_len };
-            (self.slice(name), self.slice(value))
+            (common.slice(name), common.slice(value))
         })
+    }
+
+    /// The value of `grpc-timeout`, of at most 11 bytes. One that is longer, or empty, is among the fields that are shared, as is every one but the first.
+    pub fn varying(&self) -> Option<&[u8]> {
+        self.varying.as_ref().map(|varying| &varying.bytes[..usize::from(varying.len.get())])
+    }
+
+    /// The same with another varying value; `None` if it is too long or empty.
+    pub(super) fn with_varying(&self, value: &[u8]) -> Option<Self> {
+        Some(Self { common: Rc::clone(&self.common), varying: Some(Varying::new(value)?) })
     }
 
     /// The value of the first field of this name, in lower case.
@@ -73,19 +118,22 @@ impl Head {
 
     /// `content-length`.
     pub fn content_length(&self) -> Option<u64> {
-        self.content_length
+        self.common.content_length
     }
 
-    /// What the application concluded from this head: made at the first call, the same for all requests that share it.
+    /// What the application concluded from what is shared: made at the first call, the same for all requests that share it. Whether there is a
+    /// [varying](Self::varying) value is the same for all of them, but what it is not.
     ///
     /// # Panics
     ///
     /// When an earlier call made a memo of another type.
     pub fn memo<T: Any>(&self, make: impl FnOnce(&Self) -> T) -> &T {
-        let memo = self.memo.get_or_init(|| Box::new(make(self)));
+        let memo = self.common.memo.get_or_init(|| Box::new(make(self)));
         memo.downcast_ref().expect("an application has one type of memo")
     }
+}
 
+impl Common {
     fn slice(&self, span: Span) -> &[u8] {
         &self.text[span.start as usize..][..span.len as usize]
     }
@@ -101,6 +149,9 @@ pub(super) struct HeadBuilder {
     path: Option<Span>,
     host: Option<Span>,
     fields: Vec<FieldSpan>,
+    /// What the fields are, in their order.
+    ids: Vec<FieldId>,
+    varying: Option<Varying>,
     content_length: Option<u64>,
     malformed: bool,
     list_bytes: usize,
@@ -109,11 +160,34 @@ pub(super) struct HeadBuilder {
 }
 
 impl HeadBuilder {
+    /// Fields of gRPC's clients: 7 or 8, of 200 bytes or so in all.
+    const FIELDS_USUAL: usize = 8;
+    const TEXT_BYTES_USUAL: usize = 256;
+
+    /// With room for what most requests have.
+    pub(super) fn for_request() -> Self {
+        Self {
+            text: Vec::with_capacity(Self::TEXT_BYTES_USUAL),
+            fields: Vec::with_capacity(Self::FIELDS_USUAL),
+            ids: Vec::with_capacity(Self::FIELDS_USUAL + 4),
+            ..Self::default()
+        }
+    }
+
     /// Takes a field of a request.
     pub(super) fn request_field(&mut self, field: Decoded<'_>, limits: &Limits) {
         if !self.counts(field, limits) {
             return;
         }
+        if field.kind == Kind::Varying && !self.ids.contains(&FieldId::VARYING) {
+            self.ids.push(FieldId::VARYING);
+            self.varying = Varying::new(field.value);
+            if self.varying.is_none() {
+                self.regular(field);
+            }
+            return;
+        }
+        self.ids.push(field.id);
         match field.kind {
             Kind::Method => self.pseudo(|head| &mut head.method, field.value),
             Kind::Scheme => self.pseudo(|head| &mut head.scheme, field.value),
@@ -134,7 +208,7 @@ impl HeadBuilder {
                     self.malformed = true;
                 }
             }
-            Kind::Te | Kind::Other => {
+            Kind::Te | Kind::Varying | Kind::Other => {
                 self.regular(field);
             }
         }
@@ -143,7 +217,7 @@ impl HeadBuilder {
     /// Takes a field of trailers, in which pseudo-header fields have no place (8.1).
     pub(super) fn trailer_field(&mut self, field: Decoded<'_>, limits: &Limits) {
         if self.counts(field, limits) {
-            self.malformed |= !matches!(field.kind, Kind::Te | Kind::ContentLength | Kind::Host | Kind::Other);
+            self.malformed |= !matches!(field.kind, Kind::Te | Kind::ContentLength | Kind::Host | Kind::Varying | Kind::Other);
         }
     }
 
@@ -157,8 +231,18 @@ impl HeadBuilder {
         self.malformed
     }
 
-    /// The head, or `None` when it is malformed (8.1.1, 8.3.1).
-    pub(super) fn finish(self) -> Option<Head> {
+    /// What the fields are, if that tells a block of the same fields, whatever the varying value; and the head, or `None` when it is malformed (8.1.1,
+    /// 8.3.1).
+    pub(super) fn finish(mut self, limits: &Limits) -> (Option<Vec<FieldId>>, Option<Head>) {
+        let ids = std::mem::take(&mut self.ids);
+        let has_ids = !ids.contains(&FieldId::NONE);
+        // The longest varying value would still be within the limit; and this one is short.
+        let fits = self.list_bytes + Varying::BYTES_MAX <= limits.header_list_bytes_max as usize;
+        let is_short = self.varying.is_some() || !ids.contains(&FieldId::VARYING);
+        ((has_ids && fits && is_short).then_some(ids), self.head())
+    }
+
+    fn head(self) -> Option<Head> {
         let method = self.method?;
         let bytes = |span: Span| &self.text[span.start as usize..][..span.len as usize];
         let (scheme, path) = if bytes(method) == b"CONNECT" {
@@ -183,7 +267,7 @@ impl HeadBuilder {
         if self.malformed || !is_token(bytes(method)) {
             return None;
         }
-        Some(Head {
+        let common = Common {
             method,
             scheme,
             authority: self.authority,
@@ -192,7 +276,8 @@ impl HeadBuilder {
             memo: OnceCell::new(),
             text: self.text,
             fields: self.fields,
-        })
+        };
+        Some(Head { common: Rc::new(common), varying: self.varying })
     }
 
     /// Whether the field is within the limits. Of a list that is not, nothing more is kept.
@@ -211,7 +296,7 @@ impl HeadBuilder {
     fn pseudo(&mut self, place: impl Fn(&mut Self) -> &mut Option<Span>, value: &[u8]) {
         let span = self.keep(value);
         // Twice, or behind a field (8.3).
-        self.malformed |= !self.fields.is_empty() || place(self).replace(span).is_some();
+        self.malformed |= !self.fields.is_empty() || self.varying.is_some() || place(self).replace(span).is_some();
     }
 
     fn regular(&mut self, field: Decoded<'_>) -> Span {

@@ -28,6 +28,9 @@ pub struct Limits {
     pub connection_window_bytes: u32,
     /// Bytes of a stream's answer that wait for the peer, beyond which its producer pauses. A single message may be larger. 64 KiB.
     pub send_buffer_bytes_max: usize,
+    /// Bytes of request messages that are not whole, of all calls of the connection together; the call that goes beyond is RESOURCE_EXHAUSTED. What has come
+    /// of a message is released before the rest comes, so windows do not bound them. 64 MiB: sixteen of the largest messages at once.
+    pub partial_messages_bytes_max: usize,
     /// A stream whose answer waits for the peer must send 16 KiB, or all that is left, within this time, and so must the connection; WINDOW_UPDATE
     /// frames that open less do not prolong it (CVE-2019-9511, -9517). 60 s, nginx's `send_timeout`.
     pub stall_timeout: Duration,
@@ -70,6 +73,7 @@ impl Default for Limits {
             stream_window_bytes: 1024 * 1024,
             connection_window_bytes: 1024 * 1024,
             send_buffer_bytes_max: 64 * 1024,
+            partial_messages_bytes_max: 64 * 1024 * 1024,
             stall_timeout: Duration::from_secs(60),
             drain_ping_timeout: Duration::from_secs(5),
             ping_interval_min: Duration::from_secs(5 * 60),
@@ -123,6 +127,8 @@ violations! {
     HeaderBlockBytes = "header_block_too_large",
     /// [`Limits::continuations_max`].
     Continuations = "too_many_continuations",
+    /// [`Limits::partial_messages_bytes_max`]: a call was refused.
+    PartialMessages = "partial_messages_too_large",
     /// [`Limits::stall_timeout`]: a stream was reset, or the connection closed.
     Stalled = "stalled",
     /// [`Limits::drain_ping_timeout`]: the drain went on.

@@ -38,6 +38,7 @@ pub mod fuzzing;
 mod head;
 pub(crate) mod hpack;
 mod limits;
+mod queue;
 mod streams;
 
 pub use budget::Rate;

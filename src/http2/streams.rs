@@ -60,6 +60,14 @@ pub(super) struct Stream {
     pub(super) pending: Option<Box<Pending>>,
 }
 
+/// What is left to do for a stream that is gone.
+pub(super) struct Closed {
+    /// Bytes that the application had not released.
+    pub(super) unreleased: u32,
+    /// Those that can send have it in their queue.
+    pub(super) was_queued: bool,
+}
+
 /// The part of an answer that waits for the peer.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -91,20 +99,31 @@ impl Pending {
 }
 
 /// The streams.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Streams {
     slots: Vec<Stream>,
     /// The identifiers of the slots, side by side: they are searched as they stand, eight in an instruction or two. For as many streams as a connection
     /// may have, that is cheaper than keeping a table of them.
     ids: Vec<u32>,
-    free: Vec<u32>,
+    /// The slot that was left last, whose `unreleased` names the one before; or [`NO_SLOT`].
+    free: u32,
+    n_open: u32,
     /// The stream that was looked up or opened last: DATA comes behind its HEADERS.
     last: Option<StreamKey>,
 }
 
+/// More than there are slots.
+const NO_SLOT: u32 = u32::MAX;
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self { slots: Vec::new(), ids: Vec::new(), free: NO_SLOT, n_open: 0, last: None }
+    }
+}
+
 impl Streams {
     pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.n_open as usize
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -112,23 +131,33 @@ impl Streams {
     }
 
     /// Opens a stream.
-    pub(super) fn open(&mut self, id: u32, recv_window: i32, send_window: i32) -> StreamKey {
+    pub(super) fn open(
+        &mut self,
+        id: u32,
+        recv_window: i32,
+        send_window: i32,
+        remote_closed: bool,
+        content_left: Option<u64>,
+    ) -> StreamKey {
         let stream = Stream {
             id,
             recv_window,
             unreleased: 0,
             unannounced: 0,
             send_window,
-            content_left: None,
-            remote_closed: false,
+            content_left,
+            remote_closed,
             answered: false,
             queued: false,
             wants_room: false,
             pending: None,
         };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = stream;
+        self.n_open += 1;
+        let slot = match self.slots.get_mut(self.free as usize) {
+            Some(free) => {
+                let next = free.unreleased;
+                *free = stream;
+                let slot = std::mem::replace(&mut self.free, next);
                 self.ids[slot as usize] = id;
                 slot
             }
@@ -151,13 +180,21 @@ impl Streams {
     pub(super) fn find(&mut self, id: u32) -> Option<StreamKey> {
         if let Some(key) = self.last
             && key.id == id
+            && self.ids.get(key.slot()) == Some(&id)
         {
-            return self.get(key).map(|_| key);
+            return Some(key);
         }
         let slot = self.beside_last(id).or_else(|| position(&self.ids, id))?;
         let key = StreamKey { slot: slot as u32, id };
         self.last = Some(key);
         Some(key)
+    }
+
+    /// The same, and what is known of it.
+    #[inline]
+    pub(super) fn find_mut(&mut self, id: u32) -> Option<(StreamKey, &mut Stream)> {
+        let key = self.find(id)?;
+        self.get_mut(key).map(|stream| (key, stream))
     }
 
     /// Streams that were opened one after the other often have slots side by side, and their DATA comes in the same order.
@@ -174,15 +211,18 @@ impl Streams {
         self.slots.get_mut(key.slot()).filter(|stream| stream.id == key.id)
     }
 
-    /// Forgets a stream. Returns how many bytes the application had not released.
-    pub(super) fn close(&mut self, key: StreamKey) -> Option<u32> {
+    /// Forgets a stream.
+    pub(super) fn close(&mut self, key: StreamKey) -> Option<Closed> {
+        let next = self.free;
         let stream = self.get_mut(key)?;
         stream.id = 0;
         stream.pending = None;
-        let unreleased = stream.unreleased;
+        let closed = Closed { unreleased: stream.unreleased, was_queued: stream.queued };
+        stream.unreleased = next;
         self.ids[key.slot()] = 0;
-        self.free.push(key.slot);
-        Some(unreleased)
+        self.free = key.slot;
+        self.n_open -= 1;
+        Some(closed)
     }
 
     /// Gives memory back when no stream is open.
@@ -215,10 +255,10 @@ fn position(ids: &[u32], id: u32) -> Option<usize> {
 pub(super) struct Gone {
     /// Reset streams and who did it, the newest last.
     reset: Vec<(u32, Resetter)>,
-    reset_at: usize,
+    reset_at: u8,
+    done_at: u8,
     /// Streams that ended in order.
     done: [u32; Self::DONE_MAX],
-    done_at: usize,
 }
 
 /// Who reset a stream.
@@ -246,14 +286,14 @@ impl Gone {
         if self.reset.len() < Self::RESET_MAX {
             self.reset.push((id, by));
         } else {
-            self.reset[self.reset_at] = (id, by);
-            self.reset_at = (self.reset_at + 1) % Self::RESET_MAX;
+            self.reset[usize::from(self.reset_at)] = (id, by);
+            self.reset_at = ((usize::from(self.reset_at) + 1) % Self::RESET_MAX) as u8;
         }
     }
 
     pub(super) fn remember_done(&mut self, id: u32) {
-        self.done[self.done_at] = id;
-        self.done_at = (self.done_at + 1) % Self::DONE_MAX;
+        self.done[usize::from(self.done_at)] = id;
+        self.done_at = (self.done_at + 1) % Self::DONE_MAX as u8;
     }
 
     pub(super) fn find(&self, id: u32) -> Went {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::mem;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Frame;
 
-use crate::grpc::{CallId, ResponseHead, Trailers, Transport};
+use crate::grpc::{CallId, Partials, ResponseHead, Trailers, Transport};
 use crate::http2::ErrorCode;
 
 /// The [`Transport`] of one call.
@@ -18,6 +19,8 @@ pub(super) struct Exchange {
     state: RefCell<State>,
     /// A call that makes many messages pauses while more bytes than this wait for hyper. One message may be larger.
     unsent_bytes_max: usize,
+    /// The connection's.
+    partials: Rc<Partials>,
 }
 
 #[derive(Default)]
@@ -50,8 +53,8 @@ impl fmt::Display for Reset {
 impl std::error::Error for Reset {}
 
 impl Exchange {
-    pub(super) fn new(unsent_bytes_max: usize) -> Self {
-        Self { state: RefCell::default(), unsent_bytes_max }
+    pub(super) fn new(unsent_bytes_max: usize, partials: Rc<Partials>) -> Self {
+        Self { state: RefCell::default(), unsent_bytes_max, partials }
     }
 
     /// The call is polled now, by the task of this context.
@@ -199,5 +202,9 @@ impl Transport for Exchange {
         let mut state = self.state.borrow_mut();
         state.n_untaken = state.n_untaken.saturating_sub(n_bytes);
         self.written(&mut state);
+    }
+
+    fn partials(&self) -> &Partials {
+        &self.partials
     }
 }

@@ -16,8 +16,9 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use hyper::server::conn::http2;
-use loopswap_rt::{Runtime, deadline_after};
+use loopswap_rt::{Connection as _, Runtime, deadline_after};
 
+use crate::grpc::Partials;
 use crate::http2::Violation;
 use crate::hyper_io::HyperIo;
 use crate::server::{Closed, Engine, Handshake, House, Phase, PhaseWatch};
@@ -36,7 +37,8 @@ const LOCAL_ERROR_RESETS_MAX: usize = 1024;
 
 /// The engine.
 ///
-/// Of [`Limits`](crate::Limits) it keeps those that hyper knows: the handshake's time, streams, the header list's bytes, windows, the send buffer.
+/// Of [`Limits`](crate::Limits) it keeps those that hyper knows: the handshake's time, streams, the header list's bytes, windows, the send buffer; and
+/// that of [partial messages](crate::Limits::partial_messages_bytes_max), which is ours.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HyperEngine;
 
@@ -50,11 +52,13 @@ impl Engine for HyperEngine {
         mut phases: PhaseWatch,
     ) -> Closed {
         let limits = &house.limits;
+        let peer = connection.peer_addr().clone();
         let handshake = Rc::new(Handshake::default());
         let opening = Rc::clone(&handshake);
         let io = HyperIo::new(connection, move |bytes: &[u8]| opening.observe(bytes));
         let mut streams = Streams::default();
         let deadlines = Deadlines::default();
+        let partials = Rc::new(Partials::new(limits.partial_messages_bytes_max));
         let serving = http2::Builder::new(streams.executor())
             .timer(LoopTimer::default())
             // gRPC knows no date, and it would enter the header table anew every second.
@@ -66,11 +70,11 @@ impl Engine for HyperEngine {
             .max_send_buf_size(limits.send_buffer_bytes_max)
             .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
             .max_local_error_reset_streams(LOCAL_ERROR_RESETS_MAX)
-            .serve_connection(io, Calls::new(router, limits.send_buffer_bytes_max, deadlines.clone()));
+            .serve_connection(io, Calls::new(router, limits.send_buffer_bytes_max, deadlines.clone(), Rc::clone(&partials)));
         let mut serving = pin!(serving);
         let mut deadline = pin!(Some(runtime.sleep_until(deadline_after(runtime.now(), limits.handshake_timeout))));
         let mut draining = false;
-        poll_fn(|cx| {
+        let closed = poll_fn(|cx| {
             match phases.poll(cx) {
                 Phase::Serving => {}
                 Phase::Draining if draining => {}
@@ -90,6 +94,7 @@ impl Engine for HyperEngine {
             streams.poll(cx);
             // Behind what may have opened calls.
             deadlines.poll(cx);
+            (0..partials.take_refused()).for_each(|_| house.counters.count(Violation::PartialMessages));
             // After the connection was polled, which is what reads.
             if let Some(sleep) = deadline.as_mut().as_pin_mut() {
                 if handshake.is_done() {
@@ -101,7 +106,9 @@ impl Engine for HyperEngine {
             }
             Poll::Pending
         })
-        .await
+        .await;
+        closed.log(&peer);
+        closed
     }
 }
 

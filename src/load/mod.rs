@@ -1,20 +1,21 @@
-//! The load generator: many calls of SayHello at a time, each reply checked, and a report of how they went.
+//! The load generator: many calls at a time, each reply checked, and a report of how they went.
 //!
 //! * [`Plan`] says what to do; [`run`] does it, on one loop and one thread.
-//! * `work` is what every call is: its bytes, and which reply is right.
+//! * `workload` is what every call is: its bytes, and which replies are right.
 //! * `session` is one series of calls: its tickets, and how they end; `link` uses them up, on a connection that is opened anew when it breaks.
 //! * `tally` counts as the calls end; `report` is what it comes to.
-//! * `data` reads the request from JSON.
+//! * `data` reads a HelloRequest from JSON; `method` finds a method of any service in a .proto file, and its request in JSON.
 
 mod data;
 mod link;
+mod method;
 mod plan;
 mod report;
 mod session;
 mod tally;
 #[cfg(all(test, feature = "tokio"))]
 mod tests;
-mod work;
+mod workload;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -29,11 +30,13 @@ use crate::client::run_on;
 
 pub(crate) use data::{pad_name, parse_data};
 use link::Link;
+pub(crate) use method::Method;
 pub(crate) use plan::{Amount, Plan};
 #[cfg(test)]
 pub(crate) use report::Bucket;
 pub(crate) use report::{Early, Latencies, Report};
-use work::Work;
+use workload::Judge;
+pub(crate) use workload::Workload;
 
 /// How a run is watched, and ended early, from another thread.
 #[derive(Clone, Debug)]
@@ -58,18 +61,18 @@ pub(crate) struct Progress {
 /// The plan means nothing, the loop cannot run here, or a first connection cannot be made: no call was made. What happens later is in the report.
 pub(crate) fn run<R: Runtime>(runtime: R, plan: Plan, mut watch: Watch) -> Result<Report, Error> {
     plan.check()?;
-    let (work, call) = Work::new(&plan)?;
+    let (judge, call) = Judge::new(&plan)?;
     let on = runtime.clone();
     run_on(&runtime, move || async move {
-        let (work, call) = (Rc::new(work), Rc::new(call));
+        let (judge, call) = (Rc::new(judge), Rc::new(call));
         let mut links = Vec::with_capacity(plan.connections);
         for _ in 0..plan.connections {
             links.push(Rc::new(RefCell::new(Link::open(on.clone(), plan.target.clone(), Rc::clone(&call)).await?)));
         }
         if plan.warmup > 0 {
             let warmup = Plan { amount: Amount::Calls(plan.warmup), rps: 0, ..plan.clone() };
-            session::run(&on, &links, &warmup, &work, Arc::default(), &mut watch.stop).await;
+            session::run(&on, &links, &warmup, &judge, Arc::default(), &mut watch.stop).await;
         }
-        Ok(session::run(&on, &links, &plan, &work, watch.progress, &mut watch.stop).await)
+        Ok(session::run(&on, &links, &plan, &judge, watch.progress, &mut watch.stop).await)
     })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Error;
 use crate::client::Target;
-use crate::greeter::HelloRequest;
+use crate::load::Workload;
 
 /// Calls in flight, at most: each has a stream, and some 200 bytes here.
 const CONCURRENCY_MAX: usize = 1_000_000;
@@ -13,7 +13,7 @@ const CONCURRENCY_MAX: usize = 1_000_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) target: Target,
-    pub(crate) request: HelloRequest,
+    pub(crate) workload: Workload,
     /// Calls in flight at a time.
     pub(crate) concurrency: usize,
     /// Connections that they are spread over, evenly.
@@ -74,7 +74,7 @@ mod tests {
     fn a_plan_that_means_nothing_is_refused() {
         let plan = Plan {
             target: Target::resolve("127.0.0.1:9999").unwrap(),
-            request: HelloRequest::default(),
+            workload: Workload::AppendBlock,
             concurrency: 2,
             connections: 2,
             amount: Amount::Calls(1),

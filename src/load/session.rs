@@ -16,7 +16,7 @@ use tonic::Status;
 use crate::client::Ended;
 use crate::load::link::Link;
 use crate::load::tally::{Outcome, Tally};
-use crate::load::work::Work;
+use crate::load::workload::Judge;
 use crate::load::{Amount, Early, Plan, Progress, Report};
 
 /// How long calls under way may take to end after the run was told to stop; then they are left uncounted.
@@ -31,11 +31,11 @@ pub(super) async fn run<R: Runtime>(
     runtime: &R,
     links: &[Rc<RefCell<Link<R>>>],
     plan: &Plan,
-    work: &Rc<Work>,
+    judge: &Rc<Judge>,
     progress: Arc<Progress>,
     stop: &mut watch::Receiver<bool>,
 ) -> Report {
-    let session = Rc::new(Session::new(runtime.now(), plan, Rc::clone(work), progress));
+    let session = Rc::new(Session::new(runtime.now(), plan, Rc::clone(judge), progress));
     for (n, link) in links.iter().enumerate() {
         let (task, link) = (TaskOf::new(&session), Rc::clone(link));
         let share = plan.share(n);
@@ -72,7 +72,7 @@ async fn unless_stopped(stop: &mut watch::Receiver<bool>, future: impl Future<Ou
 pub(super) struct Session {
     amount: Amount,
     rps: u32,
-    work: Rc<Work>,
+    judge: Rc<Judge>,
     start: Instant,
     /// Calls handed out so far.
     n_tickets: Cell<u64>,
@@ -109,11 +109,11 @@ impl Drop for TaskOf {
 }
 
 impl Session {
-    fn new(start: Instant, plan: &Plan, work: Rc<Work>, progress: Arc<Progress>) -> Self {
+    fn new(start: Instant, plan: &Plan, judge: Rc<Judge>, progress: Arc<Progress>) -> Self {
         Self {
             amount: plan.amount,
             rps: plan.rps,
-            work,
+            judge,
             start,
             n_tickets: Cell::new(0),
             stopping: Cell::new(false),
@@ -160,7 +160,7 @@ impl Session {
     /// Counts a call that was due at one time and ended at another.
     #[inline]
     pub(super) fn ended(&self, how: Ended, due: Instant, now: Instant) {
-        let outcome = self.work.judge(how);
+        let outcome = self.judge.outcome(how);
         self.n_ended.set(self.n_ended.get() + 1);
         if !matches!(outcome, Outcome::Right) {
             self.n_failed.set(self.n_failed.get() + 1);

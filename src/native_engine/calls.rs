@@ -9,13 +9,13 @@ use crate::http2::StreamKey;
 
 use super::ready::Ready;
 
-/// The calls under way.
+/// The calls under way. Without one, and after [`shrink`](Self::shrink), it has no memory.
+#[derive(Default)]
 pub(super) struct Calls {
     slots: Vec<Slot>,
     n: usize,
     /// Slots whose calls have something new, in the order in which it came.
-    fresh: Vec<usize>,
-    ready: Arc<Ready>,
+    fresh: Vec<u32>,
     /// No call's deadline is before this.
     deadline: Option<Instant>,
 }
@@ -29,10 +29,6 @@ struct Slot {
 }
 
 impl Calls {
-    pub(super) fn new(ready: Arc<Ready>) -> Self {
-        Self { slots: Vec::new(), n: 0, fresh: Vec::new(), ready, deadline: None }
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.n == 0
     }
@@ -47,10 +43,15 @@ impl Calls {
             self.slots.reserve_exact(slot + 1 - self.slots.len());
             self.slots.resize_with(slot + 1, Slot::default);
         }
-        if self.slots[slot].call.replace((stream, call)).is_none() {
+        let entry = &mut self.slots[slot];
+        if entry.call.is_none() {
             self.n += 1;
         }
-        self.freshen(stream);
+        entry.call = Some((stream, call));
+        if !entry.is_fresh {
+            entry.is_fresh = true;
+            self.fresh.push(slot as u32);
+        }
     }
 
     /// The call of a stream, if it is not over.
@@ -66,7 +67,7 @@ impl Calls {
             && !entry.is_fresh
         {
             entry.is_fresh = true;
-            self.fresh.push(slot);
+            self.fresh.push(slot as u32);
         }
     }
 
@@ -80,32 +81,29 @@ impl Calls {
 
     /// Drops all calls.
     pub(super) fn cancel_all(&mut self) {
+        self.deadline = None;
         self.slots = Vec::new();
         self.fresh = Vec::new();
         self.n = 0;
     }
 
     /// Polls the calls that have something new, and those that were woken. Returns whether there were any.
-    pub(super) fn poll(&mut self) -> bool {
-        let ready = Arc::clone(&self.ready);
+    pub(super) fn poll(&mut self, ready: &Arc<Ready>) -> bool {
         ready.take(|slot| {
             if let Some(entry) = self.slots.get_mut(slot)
                 && !entry.is_fresh
             {
                 entry.is_fresh = true;
-                self.fresh.push(slot);
+                self.fresh.push(slot as u32);
             }
         });
-        let fresh = std::mem::take(&mut self.fresh);
-        for slot in &fresh {
-            self.poll_slot(*slot);
+        // Nothing is added meanwhile: that takes `&mut self`.
+        let n = self.fresh.len();
+        for place in 0..n {
+            self.poll_slot(self.fresh[place] as usize, ready);
         }
-        let any = !fresh.is_empty();
-        // The list's memory serves again; what was added meanwhile comes behind.
-        let added = std::mem::replace(&mut self.fresh, fresh);
         self.fresh.clear();
-        self.fresh.extend(added);
-        any
+        n > 0
     }
 
     /// When [`expire`](Self::expire) is to be called.
@@ -133,23 +131,18 @@ impl Calls {
         }
     }
 
-    /// Gives back what a burst took.
+    /// Gives the slots back.
     pub(super) fn shrink(&mut self) {
         if self.is_empty() {
             self.cancel_all();
         }
     }
 
-    /// How many slots are held.
-    pub(super) fn n_slots(&self) -> usize {
-        self.slots.len()
-    }
-
-    fn poll_slot(&mut self, slot: usize) {
+    fn poll_slot(&mut self, slot: usize, ready: &Arc<Ready>) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
         entry.is_fresh = false;
         let Some((_, call)) = &mut entry.call else { return };
-        let waker = entry.waker.get_or_insert_with(|| self.ready.waker(slot));
+        let waker = entry.waker.get_or_insert_with(|| ready.waker(slot));
         if call.poll(&mut Context::from_waker(waker)).is_ready() {
             entry.call = None;
             self.n -= 1;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use loopswap_rt::{Connection as _, Runtime};
 
-use crate::grpc::{Call, CallId, Head, Transport, refuse_headers};
+use crate::grpc::{Call, CallId, Head, Partials, Transport, refuse_headers};
 use crate::http2::{Connection, ErrorCode, Event, StreamKey, Violation};
 use crate::server::{Closed, House, Phase, PhaseWatch};
 use crate::service::Router;
@@ -31,25 +31,28 @@ const UNSENT_BYTES_MAX: usize = 128 * 1024;
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
 
-/// How long a connection must have been idle before it gives back what a burst took, and the slots that are no burst.
-const SHRINK_AFTER: Duration = Duration::from_secs(1);
-const SMALL_BURST_SLOTS: usize = 4;
+/// A connection that has been idle for this time, or up to twice as long, gives back what only a busy one needs. Soon, so that of connections that come one
+/// after the other the next ones use it; to take it again costs some microseconds.
+const SHRINK_AFTER: Duration = Duration::from_millis(100);
 
 pub(super) struct Driver<R: Runtime> {
     runtime: R,
     connection: R::Connection,
     phases: PhaseWatch,
     link: Rc<Link>,
-    transport: Rc<dyn Transport>,
     calls: Calls,
     ready: Arc<Ready>,
     router: Router,
     house: Rc<House>,
     now: Instant,
-    timer: Option<Timer<R>>,
+    /// Boxed, because an idle connection has none.
+    timer: Option<Box<Timer<R>>>,
     /// When the send under way must be over.
     send_deadline: Option<Instant>,
+    /// When to see whether the connection is idle.
     shrink_at: Option<Instant>,
+    /// Something was received, or a call has run, since `shrink_at` was set.
+    was_active: bool,
     /// Set once the peer has been told all that it will be told.
     lingering: Option<Lingering>,
 }
@@ -75,18 +78,39 @@ impl From<io::Error> for Ended {
     }
 }
 
+/// A turn of the connection's task. Ready: the connection has ended.
+impl<R: Runtime> Future for Driver<R> {
+    type Output = Closed;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed> {
+        self.ready.listen(cx.waker());
+        self.link.set_in_turn(true);
+        let turn = self.turn(cx);
+        self.link.set_in_turn(false);
+        match turn {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(closed)) | Err(Ended(closed)) => {
+                closed.log(self.connection.peer_addr());
+                Poll::Ready(closed)
+            }
+        }
+    }
+}
+
+impl<R: Runtime> Unpin for Driver<R> {}
+
 impl<R: Runtime> Driver<R> {
     pub(super) fn new(runtime: R, connection: R::Connection, router: Router, house: Rc<House>, phases: PhaseWatch) -> Self {
         let now = runtime.now();
         let ready = Ready::new(house.limits.concurrent_streams_max as usize);
-        let link = Rc::new(Link::new(Connection::new(Rc::clone(&house.limits), now), Arc::clone(&ready)));
+        let partials = Partials::new(house.limits.partial_messages_bytes_max);
+        let link = Rc::new(Link::new(Connection::new(Rc::clone(&house.limits), now), Arc::clone(&ready), partials));
         Self {
             runtime,
             connection,
             phases,
-            transport: Rc::clone(&link) as Rc<dyn Transport>,
             link,
-            calls: Calls::new(Arc::clone(&ready)),
+            calls: Calls::default(),
             ready,
             router,
             house,
@@ -94,19 +118,8 @@ impl<R: Runtime> Driver<R> {
             timer: None,
             send_deadline: None,
             shrink_at: None,
+            was_active: false,
             lingering: None,
-        }
-    }
-
-    /// A turn of the connection's task. Ready once: the connection has ended.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
-        self.ready.listen(cx.waker());
-        self.link.set_in_turn(true);
-        let turn = self.turn(cx);
-        self.link.set_in_turn(false);
-        match turn {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(closed)) | Err(Ended(closed)) => Poll::Ready(closed),
         }
     }
 
@@ -121,13 +134,14 @@ impl<R: Runtime> Driver<R> {
             self.poll_timer(cx)?;
             self.poll_sent(cx)?;
             let received = self.poll_received(cx)?;
-            let ran = self.calls.poll();
+            let ran = self.calls.poll(&self.ready);
             self.take_events();
             self.flush(cx)?;
             self.count_violations();
             if let Some(closed) = self.poll_end()? {
                 return Ok(Poll::Ready(closed));
             }
+            self.was_active |= received || ran;
             if !received && !ran {
                 self.watch_idleness();
                 // What is due earlier than before. What has become due meanwhile may have something to say.
@@ -151,8 +165,8 @@ impl<R: Runtime> Driver<R> {
             // The end of the send under way brings the task back here.
             return Ok(false);
         }
-        let Self { connection, link, transport, calls, router, now, lingering, .. } = self;
-        let intake = Intake { link, transport, calls, router, now: *now };
+        let Self { connection, link, calls, router, now, lingering, .. } = self;
+        let intake = Intake { link, calls, router, now: *now };
         let received = connection.poll_receive(cx, |bytes| {
             if let Some(lingering) = lingering {
                 lingering.n_bytes_left = lingering.n_bytes_left.saturating_sub(bytes.len());
@@ -175,8 +189,8 @@ impl<R: Runtime> Driver<R> {
         loop {
             let event = self.link.http2.borrow_mut().poll_event();
             let Some(event) = event else { return };
-            let Self { link, transport, calls, router, now, .. } = self;
-            Intake { link, transport, calls, router, now: *now }.event(event);
+            let Self { link, calls, router, now, .. } = self;
+            Intake { link, calls, router, now: *now }.event(event);
         }
     }
 
@@ -242,15 +256,18 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn count_violations(&mut self) {
-        for violation in self.link.http2.borrow_mut().take_violations() {
+        let n_refused = self.link.partials.take_refused();
+        let refused = std::iter::repeat_n(Violation::PartialMessages, n_refused);
+        for violation in self.link.http2.borrow_mut().take_violations().into_iter().chain(refused) {
             self.house.counters.count(violation);
             tracing::debug!(peer = %self.connection.peer_addr(), "limit reached: {violation}");
         }
     }
 
-    /// A burst's memory is given back when nothing has come for a while.
+    /// What calls have taken is given back when nothing has come for a while. Looked at once in that time, so that a busy connection pays nothing for it.
     fn watch_idleness(&mut self) {
-        if self.calls.is_empty() && self.calls.n_slots() > SMALL_BURST_SLOTS && self.shrink_at.is_none() {
+        if self.was_active && self.shrink_at.is_none() && self.calls.is_empty() {
+            self.was_active = false;
             self.shrink_at = Some(self.now + SHRINK_AFTER);
         }
     }
@@ -269,7 +286,10 @@ impl<R: Runtime> Driver<R> {
             };
             let timer = match &mut self.timer {
                 Some(timer) if timer.at <= due => timer,
-                timer => timer.insert(Timer { at: due, sleep: Box::pin(self.runtime.sleep_until(due)), waker: Waker::noop().clone() }),
+                timer => {
+                    let sleep = Box::pin(self.runtime.sleep_until(due));
+                    timer.insert(Box::new(Timer { at: due, sleep, waker: Waker::noop().clone() }))
+                }
             };
             if self.now < timer.at && timer.waker.will_wake(cx.waker()) {
                 return Ok(fired);
@@ -296,9 +316,11 @@ impl<R: Runtime> Driver<R> {
         }
         if is_due(self.shrink_at) {
             self.shrink_at = None;
-            if self.calls.is_empty() {
+            if self.was_active {
+                self.watch_idleness();
+            } else if self.calls.is_empty() {
                 self.calls.shrink();
-                self.link.http2.borrow_mut().shrink();
+                self.link.shrink();
             }
         }
         self.calls.expire(self.now);
@@ -311,7 +333,6 @@ impl<R: Runtime> Driver<R> {
 /// What takes in received bytes: the driver without its socket, which lends them.
 struct Intake<'a> {
     link: &'a Rc<Link>,
-    transport: &'a Rc<dyn Transport>,
     calls: &'a mut Calls,
     router: &'a Router,
     now: Instant,
@@ -339,8 +360,8 @@ impl Intake<'_> {
     fn event(&mut self, event: Event<'_>) {
         match event {
             Event::Request { stream, head, end } => {
-                let (id, transport) = (CallId(stream.to_bits()), Rc::clone(self.transport));
-                if let Some(call) = Call::open(self.router, Head::Native(head), transport, id, end, self.now) {
+                let id = CallId(stream.to_bits());
+                if let Some(call) = Call::open(self.router, Head::Native(head), self.transport(), id, end, self.now) {
                     self.calls.insert(stream, call);
                 }
             }
@@ -358,10 +379,14 @@ impl Intake<'_> {
                     self.calls.freshen(stream);
                 }
             }
-            Event::TooLarge { stream, .. } => refuse_headers(Rc::clone(self.transport), CallId(stream.to_bits())),
+            Event::TooLarge { stream, .. } => refuse_headers(self.transport(), CallId(stream.to_bits())),
             Event::Reset { stream, .. } => self.cancel(stream),
             Event::Room { stream } => self.link.wake_room(stream),
         }
+    }
+
+    fn transport(&self) -> Rc<dyn Transport> {
+        Rc::clone(self.link) as Rc<dyn Transport>
     }
 
     fn cancel(&mut self, stream: StreamKey) {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use http::{HeaderMap, StatusCode};
 
-use crate::grpc::{CallId, ResponseHead, Trailers, Transport};
+use crate::grpc::{CallId, Partials, ResponseHead, Trailers, Transport};
 use crate::http2::{Connection, ErrorCode, Field, Fields, Indexing, StreamKey};
 
 use super::ready::Ready;
@@ -17,6 +17,7 @@ pub(super) struct Link {
     ready: Arc<Ready>,
     /// Calls that wait for room, and how to wake them. Few ever do.
     rooms: RefCell<Vec<(StreamKey, Waker)>>,
+    pub(super) partials: Partials,
     /// The connection's task has its turn, and will send whatever is written.
     in_turn: Cell<bool>,
 }
@@ -26,8 +27,14 @@ static GRPC: [Field<'_>; 1] = [Field { name: b"content-type", value: b"applicati
 static OK: [Field<'_>; 1] = [Field { name: b"grpc-status", value: b"0", indexing: Indexing::Common }];
 
 impl Link {
-    pub(super) fn new(http2: Connection, ready: Arc<Ready>) -> Self {
-        Self { http2: RefCell::new(http2), ready, rooms: RefCell::default(), in_turn: Cell::new(false) }
+    pub(super) fn new(http2: Connection, ready: Arc<Ready>, partials: Partials) -> Self {
+        Self { http2: RefCell::new(http2), ready, rooms: RefCell::default(), partials, in_turn: Cell::new(false) }
+    }
+
+    /// Gives back what only a busy connection needs.
+    pub(super) fn shrink(&self) {
+        self.http2.borrow_mut().shrink();
+        self.rooms.borrow_mut().shrink_to_fit();
     }
 
     /// Tells whether the connection's task has its turn.
@@ -117,6 +124,10 @@ impl Transport for Link {
     fn release(&self, call: CallId, n_bytes: usize) {
         self.http2.borrow_mut().release(StreamKey::from_bits(call.0), n_bytes);
         self.written();
+    }
+
+    fn partials(&self) -> &Partials {
+        &self.partials
     }
 }
 

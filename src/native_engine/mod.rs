@@ -10,7 +10,6 @@ mod driver;
 mod link;
 mod ready;
 
-use std::future::poll_fn;
 use std::rc::Rc;
 
 use loopswap_rt::Runtime;
@@ -25,16 +24,15 @@ use driver::Driver;
 pub(crate) struct NativeEngine;
 
 impl Engine for NativeEngine {
-    async fn serve<R: Runtime>(
+    /// The driver itself: an `async` block would keep room for its arguments besides, in every idle connection.
+    fn serve<R: Runtime>(
         self,
         runtime: R,
         connection: R::Connection,
         router: Router,
         house: Rc<House>,
         phases: PhaseWatch,
-    ) -> Closed {
-        // Boxed, because what wraps this future keeps room for it more than once.
-        let mut driver = Box::new(Driver::new(runtime, connection, router, house, phases));
-        poll_fn(|cx| driver.poll(cx)).await
+    ) -> impl Future<Output = Closed> + 'static {
+        Driver::new(runtime, connection, router, house, phases)
     }
 }

@@ -12,7 +12,7 @@ pub struct Counters {
 
 impl Counters {
     pub(crate) fn new() -> Self {
-        Self { violations: [const { AtomicU64::new(0) }; _] }
+        Self { violations: [const { AtomicU64::new(0) }; Violation::ALL.len()] }
     }
 
     pub(crate) fn count(&self, violation: Violation) {

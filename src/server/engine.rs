@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use loopswap_rt::Runtime;
+use loopswap_rt::{Address, Runtime};
 
 use crate::Error;
 use crate::http2::Limits;
@@ -17,13 +17,19 @@ use crate::service::Router;
 
 /// What speaks HTTP/2 for a connection.
 pub(crate) trait Engine: Copy + 'static {
-    /// Serves one connection until its peer closes it, or it has been drained, or the server stops.
+    /// Serves one connection until its peer closes it, or it has been drained, or the server stops; and logs how it ended.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future closes the connection at once and drops its calls.
-    async fn serve<R: Runtime>(self, runtime: R, connection: R::Connection, router: Router, house: Rc<House>, phases: PhaseWatch)
-    -> Closed;
+    fn serve<R: Runtime>(
+        self,
+        runtime: R,
+        connection: R::Connection,
+        router: Router,
+        house: Rc<House>,
+        phases: PhaseWatch,
+    ) -> impl Future<Output = Closed> + 'static;
 }
 
 /// What all connections of a worker share.
@@ -83,6 +89,16 @@ pub(crate) enum Closed {
     Stopped,
     /// By an error of the peer or of the network.
     Broken(String),
+}
+
+impl Closed {
+    /// Logs how the connection to this peer has ended.
+    pub(crate) fn log(&self, peer: &Address) {
+        match self {
+            Self::Orderly | Self::Stopped => tracing::debug!(%peer, "connection closed: {self}"),
+            Self::NoHandshake | Self::Broken(_) => tracing::info!(%peer, "connection closed: {self}"),
+        }
+    }
 }
 
 impl fmt::Display for Closed {

@@ -1,6 +1,7 @@
 //! Connections without a worker: for benches, fuzzing and tests, which bring a loop of their own and no listener.
 
 use std::fmt;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -39,12 +40,13 @@ impl Lone {
         router: Router,
     ) -> impl Future<Output = Result<(), String>> + use<R> {
         let (house, phases) = (Rc::clone(&self.house), self.phases.watch());
+        // Each in its own box, so that neither is as large as the other.
+        let serving: Pin<Box<dyn Future<Output = Closed>>> = match http2 {
+            Http2::Native => Box::pin(NativeEngine.serve(runtime, connection, router, house, phases)),
+            Http2::Hyper => Box::pin(HyperEngine.serve(runtime, connection, router, house, phases)),
+        };
         async move {
-            let closed = match http2 {
-                Http2::Native => NativeEngine.serve(runtime, connection, router, house, phases).await,
-                Http2::Hyper => HyperEngine.serve(runtime, connection, router, house, phases).await,
-            };
-            match closed {
+            match serving.await {
                 Closed::Orderly => Ok(()),
                 other => Err(other.to_string()),
             }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use loopswap_rt::{BoundListener, Connection as _, Listener as _, Runtime, timeout};
+use futures_util::FutureExt as _;
+use loopswap_rt::{BoundListener, Listener as _, Runtime, timeout};
 use tokio::sync::watch;
 
 use crate::http2::Limits;
@@ -16,8 +17,8 @@ use crate::hyper_engine::HyperEngine;
 use crate::native_engine::NativeEngine;
 use crate::server::Counters;
 use crate::server::accept::Backoff;
-use crate::server::engine::{Closed, Engine, House, Http2};
-use crate::server::phase::{Phase, PhaseWatch, Phases};
+use crate::server::engine::{Engine, House, Http2};
+use crate::server::phase::{Phase, Phases};
 use crate::service::Router;
 
 /// Connections that are told to stop have no more to do than to be dropped; a worker waits for them no longer than this.
@@ -51,8 +52,8 @@ pub(super) async fn serve<R: Runtime>(
         let (on, router, house, watch) = (runtime.clone(), router.clone(), Rc::clone(&house), phases.watch());
         // A task of its own type for each engine, so that neither is as large as the other.
         match http2 {
-            Http2::Native => runtime.spawn(serve_connection(NativeEngine, on, connection, router, house, watch)),
-            Http2::Hyper => runtime.spawn(serve_connection(HyperEngine, on, connection, router, house, watch)),
+            Http2::Native => runtime.spawn(NativeEngine.serve(on, connection, router, house, watch).map(drop)),
+            Http2::Hyper => runtime.spawn(HyperEngine.serve(on, connection, router, house, watch).map(drop)),
         }
     };
 
@@ -98,23 +99,6 @@ pub(super) async fn serve<R: Runtime>(
     phases.enter(Phase::Stopping);
     let _ = timeout(STOP_TIMEOUT, phases.no_connections()).await;
     Ok(n_cut)
-}
-
-/// Serves one connection, and logs how it ended.
-async fn serve_connection<R: Runtime, E: Engine>(
-    engine: E,
-    runtime: R,
-    connection: R::Connection,
-    router: Router,
-    house: Rc<House>,
-    phases: PhaseWatch,
-) {
-    let peer = connection.peer_addr().clone();
-    let closed = engine.serve(runtime, connection, router, house, phases).await;
-    match closed {
-        Closed::Orderly | Closed::Stopped => tracing::debug!(%peer, "connection closed: {closed}"),
-        Closed::NoHandshake | Closed::Broken(_) => tracing::info!(%peer, "connection closed: {closed}"),
-    }
 }
 
 /// The future's value, or `None` when an order came first. A supervisor that is gone orders to stop.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# gRPC's clients: Python's, Go's, ghz, and h2load with gRPC's messages.
+# gRPC's clients: Python's, Go's, ghz, and h2load with gRPC's messages; and our load generator against gRPC's Python server.
 # shellcheck disable=SC2154 # $work and its like are those of `run`
 
 with_greeter() {
@@ -28,6 +28,33 @@ with_interop() {
   python "$name" interop.py "$addr" "$work/interop.pb" "$engine"
   if [ "$engine" = native ]; then grpc_go "$name"; fi
   stop "$name"
+}
+
+# Our load generator on this loop, against gRPC's Python server.
+with_python_server() {
+  local loop=$1 name="$1: load against grpcio"
+  PYTHONPATH=$work/stubs PYTHONDONTWRITEBYTECODE=1 start "$name" "$venv/bin/python" "$here/greeter_server.py" || return 0
+  loads "$name" '[OK]   1000 responses' -c 50 -n 1000
+  loads "$name" '[OK]   1000 responses' -c 50 -n 1000 --connections 10 --payload 1024
+  loads "$name" '[OK]   100 responses' -c 10 -n 100 --payload 65536
+  loads "$name" '[OK]   500 responses' -c 100 -n 500 -d '{"name":"Joe","sleep_millisecond":10}'
+  loads "$name" '[100]   FAILED_PRECONDITION: not today, ü' -n 100 -d '{"name":"fail: not today, ü"}'
+  loads "$name" '[20]   DEADLINE_EXCEEDED: ' -c 20 -n 20 --timeout 100ms -d '{"sleep_millisecond":2000}'
+  stop "$name"
+}
+
+# loads NAME WANTED FLAGS: a run whose summary has this text, and no other sort of ending.
+loads() {
+  local name=$1 wanted=$2 n
+  shift 2
+  LOOPSWAP_DATA='{"name":"Joe"}' timeout 120 "$binary" load --runtime "$loop" --no-progress "$addr" "$@" >"$work/load" 2>&1 || true
+  n=$(sed -n '/^Status code distribution/,/^$/p' "$work/load" | grep -c '^  \[' || true)
+  if [ "$n" = 1 ] && grep -qF -- "$wanted" "$work/load"; then
+    passed "$name: $*, $(sed -n 's/^ *Requests\/sec:[^0-9]*//p' "$work/load") req/s"
+  else
+    failed "$name: $*: wanted $wanted and nothing else"
+    cat "$work/load"
+  fi
 }
 
 # python NAME SCRIPT ARGUMENTS: each case is a line; dying without one is a failure too.

@@ -6,6 +6,7 @@
 mod support;
 
 mod attacks;
+mod blocks;
 mod command_line;
 mod descriptors;
 mod drain;
@@ -15,6 +16,7 @@ mod grpc_rules;
 mod handlers;
 mod handshake;
 mod interop;
+mod load;
 mod panics;
 mod raw;
 mod refused;

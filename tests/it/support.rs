@@ -79,6 +79,11 @@ impl Served {
         self.addr.expect("it serves")
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn stdout(&self) -> &Lines {
         &self.stdout
     }

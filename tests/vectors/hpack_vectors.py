@@ -3,9 +3,10 @@
 
     python3 -m venv venv && venv/bin/pip install hpack==4.1.0
     venv/bin/python tests/vectors/hpack_vectors.py make      # writes hpack-decode.txt, the same at each run
-    venv/bin/python tests/vectors/hpack_vectors.py check     # reads hpack-encode.txt, which our encoder wrote, as a peer would
+    venv/bin/python tests/vectors/hpack_vectors.py answers   # writes hpack-answers.txt without blocks, which the unit tests then tell
+    venv/bin/python tests/vectors/hpack_vectors.py check     # reads hpack-encode.txt and hpack-answers.txt, which our encoder wrote, as a peer would
 
-Both files are read by the unit tests of src/http2/hpack/. Their lines:
+All files are read by the unit tests of src/http2/hpack/. Their lines:
 
     # a remark
     case NAME             a new decoder, or encoder; then
@@ -168,9 +169,56 @@ def make_mutations(lines):
                 break
 
 
+def answers():
+    """Answers of gRPC as a server gives them, to peers whose tables have one size, or change it as they go."""
+    lines = ["# Fields by hpack_vectors.py, blocks by our encoder."]
+    changing = [[0, 4096], [50, 100, 130, 4096, 65536], [0, 40, 96, 97, 98, 200, 1 << 31], [59, 60, 102, 103, 104], [0, 1, 4095, 4096, 4097]]
+    for number, sizes in enumerate([[4096], [0], [64], [100], [160], [256], *changing]):
+        rng = random.Random(9110 + number)
+        lines.append(f"case answers {number}")
+        if sizes != [4096]:
+            lines.append(f"table {sizes[0]}")
+        for _ in range(16):
+            for _ in range(rng.choice([0, 0, 1, 2, 3]) if len(sizes) > 1 else 0):
+                lines.append(f"table {rng.choice(sizes)}")
+            lines.extend(answer(rng))
+    (HERE / "hpack-answers.txt").write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+def answer(rng):
+    """The lines of one answer: head and trailers, or both in one."""
+
+    def metadata(count):
+        for _ in range(rng.randint(0, count)):
+            word = "secret" if rng.random() < 0.2 else "field"
+            name = rng.choice(["x-request-id", "x-trace-bin", "set-cookie", "retry-after", "server-timing", "x-cost"])
+            yield f"{word} {name}\t{escape(octets(rng, 0, 200 if rng.random() < 0.1 else 30))}"
+
+    status = rng.choice([b"0", b"0", b"0", b"1", b"4", b"5", b"12", b"13"])
+    word = "common" if status == b"0" else "field"
+    ending = [f"{word} grpc-status\t{escape(status)}"]
+    if status != b"0":
+        ending.append("field grpc-message\t" + rng.choice(["the deadline has passed", "no method /a.B/C", "100 %25 na%C3%AFve", ""]))
+    http = rng.choice([200] * 9 + [100, 204, 400, 404, 405, 415, 500, 503])
+    opening = [f"field :status\t{http}"]
+    if http == 100:
+        return ["block", *opening]
+    if http not in (200, 204):
+        return ["block", *opening, *(["field allow\tPOST"] if http == 405 else [])]
+    opening.append("common content-type\tapplication/grpc")
+    if status != b"0":
+        return ["block", *opening, *ending, *metadata(2)]
+    return ["block", *opening, *metadata(3), "block", *ending, *metadata(2)]
+
+
 def check():
-    decoder, fields, n_blocks = None, [], 0
-    for line in (HERE / "hpack-encode.txt").read_text(encoding="ascii").splitlines():
+    for name in ("hpack-encode.txt", "hpack-answers.txt"):
+        check_file(HERE / name)
+
+
+def check_file(path):
+    decoder, fields, n_blocks, n_entered, n_updates, n_gone = None, [], 0, 0, 0, 0
+    for line in path.read_text(encoding="ascii").splitlines():
         word, _, rest = line.partition(" ")
         if word == "case":
             assert not fields, line
@@ -179,8 +227,15 @@ def check():
             # A peer may refuse what does not follow its announcement.
             decoder.max_allowed_table_size = int(rest)
         elif word == "block":
-            fields = decoder.decode(bytes.fromhex(rest), raw=True)
+            assert not fields, line
+            before = list(decoder.header_table.dynamic_entries)
+            block = bytes.fromhex(rest)
+            fields = decoder.decode(block, raw=True)
+            after = list(decoder.header_table.dynamic_entries)
             n_blocks += 1
+            n_updates += block[0] & 0xE0 == 0x20
+            n_entered += sum(entry not in before for entry in after)
+            n_gone += sum(entry not in after for entry in before)
         elif word in ("field", "common", "secret"):
             expected = tuple(unescape(text) for text in rest.split("\t"))
             got = fields.pop(0)
@@ -188,10 +243,10 @@ def check():
             assert got.indexable == (word != "secret"), line
         else:
             assert word == "#", line
-    assert not fields and n_blocks > 0
-    print(f"{n_blocks} blocks of our encoder are understood")
+    assert not fields and min(n_blocks, n_entered, n_updates, n_gone) > 0
+    print(f"{path.name}: {n_blocks} blocks are understood; {n_updates} begin with a table's size, {n_entered} fields enter a table, {n_gone} leave it")
 
 
 if __name__ == "__main__":
     assert metadata.version("hpack") == VERSION, f"want hpack {VERSION}"
-    {"make": make, "check": check}[sys.argv[1]]()
+    {"make": make, "answers": answers, "check": check}[sys.argv[1]]()

@@ -47,7 +47,7 @@ fn the_loop(run: &Run) -> String {
         false => format!(
             "Under unchanged service code on the {} engine, by medians and ranges of {}, {}.",
             engine(run),
-            rounds(run.plan.rounds as usize),
+            rounds(run.n_rounds()),
             parts.join("; ")
         ),
     }
@@ -64,7 +64,7 @@ fn the_engine(run: &Run) -> String {
     }
     let on: Vec<_> = steps.iter().map(|(runtime, step)| format!("on {runtime} {}", of_engine(step))).collect();
     let said = format!("On an unchanged loop ({}), {LEAN} HTTP/2 takes, by the CPU a call of hyper's, {}", shape.title, list(&on));
-    let of_loop = runtimes.iter().filter_map(|runtime| loop_ratio(run, runtime, shape, Metric::Cpu)).filter(|step| decided(step));
+    let of_loop = runtimes.iter().filter_map(|runtime| loop_ratio(run, runtime, shape, Metric::Cpu)).filter(decided);
     let Some((_, engine)) = steps.iter().filter(|(_, step)| decided(step)).max_by(|(_, a), (_, b)| size(a).total_cmp(&size(b))) else {
         return format!("{said}.");
     };

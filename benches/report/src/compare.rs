@@ -92,7 +92,9 @@ fn controls(changes: &[Change]) -> String {
         range(&moved, ratio),
         controls.len()
     );
-    if decided > 0 {
+    if controls.iter().all(|change| change.verdict == Verdict::TooFew) {
+        format!("{said}, in too few rounds to say whether the machine is the same.")
+    } else if decided > 0 {
         format!(
             "{said}; {decided} moved beyond noise: that much is the machine, the kernel, the client or the loop, and rows that moved alike say nothing of the code."
         )
@@ -165,6 +167,7 @@ mod tests {
         other.cells.iter_mut().for_each(|cell| cell.row += "-x");
         assert!(compare(&Sample::new().run(), &other, Style::Markdown).unwrap_err().contains("no figure in common"));
         let text = compare(&Sample::new().run(), &Sample::new().of_rounds(1).run(), Style::Markdown).unwrap();
+        assert!(text.contains("in too few rounds to say whether the machine is the same"), "{text}");
         assert!(text.contains("| too few rounds |") && text.contains("0 are greater and 0 less"), "{text}");
     }
 

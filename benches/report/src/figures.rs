@@ -1,5 +1,7 @@
 //! From cells to figures: medians and spreads over the rounds, ratios within each round.
 
+use std::collections::HashSet;
+
 use crate::run::{Handler, Measured, Outcome, Role, Row, Run, Shape};
 
 /// A figure of a cell.
@@ -108,6 +110,21 @@ impl Run {
             let (_, other) = self.measured(to, shape).find(|(of, _)| *of == round)?;
             Some(metric.of(measured)? / metric.of(other)?).filter(|ratio| ratio.is_finite())
         }))
+    }
+
+    /// Rounds of which anything was measured: fewer than planned where the run was interrupted.
+    pub fn n_rounds(&self) -> usize {
+        self.cells.iter().map(|cell| cell.round).collect::<HashSet<_>>().len()
+    }
+
+    /// The noise of the run: by what factor CPU a call differs between the rounds of a control, which is a floor or stock tonic; over all of them.
+    pub(crate) fn noise(&self) -> Option<Spread> {
+        let controls = self.rows.iter().filter(|row| matches!(row.role, Role::Floor | Role::Stock));
+        let of = |row: &Row| {
+            let spreads = self.shapes.iter().filter_map(|shape| self.spread(&row.id, &shape.id, Metric::Cpu));
+            spreads.filter(|cpu| cpu.n_rounds > 1 && cpu.min > 0.0).map(|cpu| cpu.max / cpu.min).collect::<Vec<_>>()
+        };
+        Spread::of(controls.flat_map(of))
     }
 
     /// CPU in the kernel and in user mode, by the ticks of all rounds; `None` where they are too few to say.
@@ -225,6 +242,25 @@ mod tests {
         assert_eq!(run.spread("loopswap-tokio-native", "1x100", Metric::Cpu), None);
         assert_eq!(run.ratio("loopswap-glommio-native", "loopswap-tokio-native", "1x100", Metric::Cpu), None);
         assert!(!run.all_worked());
+    }
+
+    #[test]
+    fn rounds_are_counted_as_measured() {
+        let mut run = Sample::new().run();
+        run.plan.rounds = 20;
+        assert_eq!(run.n_rounds(), 3);
+    }
+
+    #[test]
+    fn noise_is_what_the_controls_differ_by() {
+        let mut run = Sample::new().cpu("tokio", "native", &[1.0, 9.0, 1.0]).run();
+        assert_eq!(run.noise().unwrap().max, 1.0, "our own rows are no controls");
+        let Outcome::Measured(measured) = &mut run.cells.iter_mut().find(|cell| cell.row == "floor-tokio").unwrap().outcome else {
+            unreachable!()
+        };
+        measured.cpu_us = Some(1.5);
+        assert_eq!(run.noise(), Some(Spread { median: 1.0, min: 1.0, max: 1.5, n_rounds: 13 }));
+        assert_eq!(Sample::new().of_rounds(1).run().noise(), None);
     }
 
     #[test]

@@ -7,18 +7,24 @@
 //! | --- | --- |
 //! | `run` | the model, and its file |
 //! | `figures` | medians, spreads, ratios within a round |
+//! | `footprint` | what a server costs beside its calls |
 //! | `verdict` | the rule by which a difference is called one |
 //! | `answer` | the run in three sentences |
+//! | `beside` | the tables beside those of the shapes |
 //! | `text` | tables, for a terminal and as Markdown; CSV |
 //! | `page`, `picture` | the HTML page, and its pictures |
+//! | `kept` | folders of runs |
 //! | `readme` | the README's block |
 //! | `compare` | two runs |
 //! | `article` | what is reproduced: its six rows |
 
 mod answer;
 mod article;
+mod beside;
 mod compare;
 mod figures;
+mod footprint;
+mod kept;
 mod number;
 mod page;
 mod picture;
@@ -30,9 +36,11 @@ mod verdict;
 pub use answer::{Answer, answer};
 pub use compare::compare;
 pub use figures::{Metric, Spread};
+pub use footprint::{Cost, Footprint, Idle, Upkeep};
+pub use kept::{Kept, newest};
 pub use page::html;
 pub use readme::{check as check_readme, renew as renew_readme};
-pub use run::{Cell, Handler, Machine, Measured, Outcome, Plan, Role, Row, Run, Shape, VERSION, slug};
+pub use run::{Cell, Extra, Handler, Machine, Measured, Outcome, Plan, Role, Row, Run, Shape, VERSION, slug};
 pub use text::{Style, csv, markdown, tables};
 pub use verdict::Verdict;
 

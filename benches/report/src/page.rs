@@ -40,11 +40,11 @@ fn header(page: &mut String, run: &Run) {
     if run.interrupted {
         let _ = writeln!(page, "<p class=\"warning\" role=\"note\">{}</p>", escape(&text::interrupted(run)));
     }
-    if run.plan.rounds < 3 {
+    if run.n_rounds() < 3 {
         let _ = writeln!(
             page,
             "<p class=\"warning\" role=\"note\">{} only: figures to look at, not to quote. No verdict is given.</p>",
-            capital(&rounds(run.plan.rounds as usize))
+            capital(&rounds(run.n_rounds()))
         );
     }
     *page += "</header>\n";
@@ -53,9 +53,9 @@ fn header(page: &mut String, run: &Run) {
 fn the_answer(page: &mut String, run: &Run) {
     *page += "<section id=\"answer\">\n<h2>The answer of this run</h2>\n";
     for (about, sentence) in answer(run).parts() {
-        let _ = writeln!(page, "<h3>{about}</h3>\n<p class=\"sentence\">{}</p>", escape(sentence));
+        let _ = writeln!(page, "<h3>{about}</h3>\n<p class=\"sentence\">{}</p>", together(&escape(sentence)));
     }
-    let _ = write!(page, "<p class=\"note\">{RULE}</p>\n</section>\n");
+    let _ = write!(page, "<p class=\"note\">{RULE} {}</p>\n</section>\n", text::noise(run));
 }
 
 fn how(page: &mut String, run: &Run) {
@@ -82,13 +82,18 @@ fn how(page: &mut String, run: &Run) {
         "</dl>\n<p>The command that repeats it:</p>\n<pre><code>{}</code></pre>\n<p class=\"note\">{} CPU is what the scheduler counted for the server's threads, in nanoseconds. Medians over {}; the range is the least and the greatest round.{}</p>\n</section>\n",
         escape(&machine.command),
         text::NOTE,
-        rounds(run.plan.rounds as usize),
+        rounds(run.n_rounds()),
         if run.shapes.iter().any(|shape| matches!(shape.handler, Handler::Sleep(_))) {
             " The sleep stands for what a handler waits for, as in the article."
         } else {
             ""
         },
     );
+}
+
+/// A figure and its sign stay on one line.
+fn together(text: &str) -> String {
+    text.replace(" ×", "\u{a0}×").replace(" %", "\u{a0}%")
 }
 
 fn capital(text: &str) -> String {
@@ -109,7 +114,10 @@ mod tests {
             assert!(!page.contains(banned), "{banned}");
         }
         let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));
-        assert!(at("glommio loses to tokio (2.10 × its CPU a call") < at("<svg") && at("<svg") < at("<table"), "answer, pictures, tables");
+        assert!(
+            at("glommio loses to tokio (2.10\u{a0}× its CPU a call") < at("<svg") && at("<svg") < at("<table"),
+            "answer, pictures, tables"
+        );
         assert!(page.contains("2 × &lt;EPYC &amp; co&gt;") && !page.contains("<EPYC"), "what a machine says of itself is text");
         assert_eq!(page.matches("<svg").count(), page.matches("<title>").count() - 1, "each picture has its title");
         assert_eq!(page.matches("<table").count(), page.matches("<div class=\"scroll\"").count(), "each table scrolls in itself");
@@ -122,6 +130,7 @@ mod tests {
         let page = html(&run);
         assert!(page.contains("Interrupted: ") && page.contains("One round only"));
         assert!(page.contains("io_uring is refused; allow it"));
+        assert!(page.contains("The noise of this run is not known"));
         run.cells.clear();
         run.shapes.clear();
         assert!(html(&run).ends_with("</html>\n"));

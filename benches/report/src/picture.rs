@@ -108,6 +108,8 @@ const MARGIN: u32 = 8;
 const BARS_TO: f64 = 40.0;
 /// What a line stands aside of its neighbour, as a factor, so that the ranges of both are seen.
 const ASIDE: f64 = 1.04;
+/// The width of a letter on the average, in a wide font.
+const LETTER: f64 = 6.9;
 /// plotters divides sizes by 1.24 on their way into SVG.
 const TEXT: f64 = 13.0 * 1.24;
 const SMALL: f64 = 11.5 * 1.24;
@@ -315,7 +317,7 @@ fn of_rows(title: &str, scale: &Scale, labels: &[(&str, String)], row: impl Fn(&
         for (i, (name, value)) in labels.iter().enumerate() {
             let at = (n_rows - 1 - i) as f64;
             row(&mut chart, at, i);
-            draw(&mut chart, Text::new((*name).to_owned(), (scale.from, at + 0.68), text(Colour::Ink, HPos::Left)));
+            draw(&mut chart, Text::new(beside(name, value), (scale.from, at + 0.68), text(Colour::Ink, HPos::Left)));
             draw(&mut chart, Text::new(value.clone(), (scale.to, at + 0.68), text(Colour::Muted, HPos::Right)));
         }
         root.present().unwrap_or_else(never);
@@ -333,6 +335,15 @@ where
 /// Drawing into a string does not fail.
 fn never<T>(error: impl std::fmt::Debug) -> T {
     unreachable!("a picture in memory: {error:?}")
+}
+
+/// A name as far as there is room for it beside its figure; the tables have all of it.
+fn beside(name: &str, value: &str) -> String {
+    let room = (f64::from(WIDTH - 3 * MARGIN) / LETTER) as usize - value.chars().count() - 1;
+    if name.chars().count() <= room {
+        return name.to_owned();
+    }
+    format!("{}…", name.chars().take(room - 1).collect::<String>().trim_end())
 }
 
 /// The median with the range of the rounds, where there is one.
@@ -401,6 +412,13 @@ mod tests {
         }
         assert!(!svg.contains("\"#"), "{svg}");
         assert!(svg.trim_end().ends_with("</svg>"));
+    }
+
+    #[test]
+    fn a_name_leaves_room_for_its_figure() {
+        assert_eq!(beside("loopswap tokio-uring · hyper, h2", "215,446 (100,339 to 246,010)").chars().last(), Some('…'));
+        assert_eq!(beside("loopswap tokio-uring · hyper", "215,446 (100,339 to 246,010)"), "loopswap tokio-uring · hyper");
+        assert!(beside(&"x".repeat(99), &"9".repeat(30)).chars().count() > 10);
     }
 
     #[test]

@@ -57,11 +57,12 @@ fn block(run: &Run, kept: &str) -> String {
     let rates: Vec<_> = rates.map(|row| format!("{} {:.2}", row.runtime, row.requests_per_second)).collect();
     let _ = write!(
         text,
-        "\nThe article's own figures, requests/s of grpc.aio on its machine: {}.\n\n{}. Medians over {}; {}.\nThe page, with spread and every shape: `{kept}/`.\n",
+        "\nThe article's own figures, requests/s of grpc.aio on its machine: {}.\n\n{}. Medians over {}; load by {}. {}\nThe page, with spread and every shape: `{kept}/`.\n",
         rates.join(", "),
         text::machine(run),
-        rounds(run.plan.rounds as usize),
-        format_args!("load by {}", run.plan.client),
+        rounds(run.n_rounds()),
+        run.plan.client,
+        text::noise(run),
     );
     text
 }

@@ -6,8 +6,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The layout of the file; raised with every change of it. There is one reader, of this version.
-pub const VERSION: u32 = 3;
+use crate::footprint::Footprint;
+
+/// The layout of the file; raised with every change that an earlier file does not fit. There is one reader, of this version.
+pub const VERSION: u32 = 4;
 
 /// Everything that was measured, and where.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,11 @@ pub struct Run {
     pub shapes: Vec<Shape>,
     /// What was measured, in the order of time.
     pub cells: Vec<Cell>,
+    /// What the servers cost beside their calls. Earlier files have none.
+    #[serde(default)]
+    pub footprints: Vec<Footprint>,
+    /// What was measured beside these.
+    pub extras: Vec<Extra>,
 }
 
 /// A machine, what runs on it, and the command.
@@ -113,7 +120,7 @@ pub struct Shape {
     pub in_flight: u32,
     /// What the handler does before it answers.
     pub handler: Handler,
-    /// Counted calls of a cell.
+    /// Counted calls of a cell; of a slow server's, fewer.
     pub calls: u32,
 }
 
@@ -141,8 +148,24 @@ pub struct Cell {
     pub row: String,
     /// A shape's id.
     pub shape: String,
+    /// Counted calls.
+    pub calls: u32,
     /// What came of it.
     pub outcome: Outcome,
+}
+
+/// A measure of another kind, such as start-up times: a table that is shown as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extra {
+    /// What was measured, with its unit.
+    pub title: String,
+    /// How, and what to make of it.
+    pub note: String,
+    /// The columns' names; the first column holds words, the others figures.
+    pub columns: Vec<String>,
+    /// As many fields each as there are columns.
+    pub rows: Vec<Vec<String>>,
 }
 
 /// What came of a cell.
@@ -265,9 +288,12 @@ impl Run {
         if let Some(shape) = self.shapes.iter().find(|shape| shape.connections == 0 || shape.in_flight < shape.connections) {
             return Err(format!("shape {}: {} connections, {} calls in flight", shape.id, shape.connections, shape.in_flight));
         }
+        if let Some(extra) = self.extras.iter().find(|extra| extra.rows.iter().any(|row| row.len() != extra.columns.len())) {
+            return Err(format!("the table {:?} has rows that do not fit its columns", extra.title));
+        }
         let mut seen = HashSet::new();
         for cell in &self.cells {
-            let Cell { round, row, shape, outcome } = cell;
+            let Cell { round, row, shape, outcome, .. } = cell;
             let name = format!("the cell of {row} at {shape} in round {round}");
             if !rows.contains(row.as_str()) || !shapes.contains(shape.as_str()) || *round >= self.plan.rounds {
                 return Err(format!("{name}: the run has no such row, shape or round"));
@@ -284,7 +310,7 @@ impl Run {
                 return Err(format!("{name} has a figure that cannot be measured"));
             }
         }
-        Ok(())
+        self.check_footprints()
     }
 }
 
@@ -318,8 +344,8 @@ mod tests {
     #[test]
     fn other_versions_are_refused_with_the_reason() {
         let text = Sample::new().run().to_json();
-        let why = Run::parse(&text.replacen("\"version\": 3", "\"version\": 4", 1)).unwrap_err();
-        assert_eq!(why, "a run of version 4; this program reads version 3");
+        let why = Run::parse(&text.replacen("\"version\": 4", "\"version\": 3", 1)).unwrap_err();
+        assert_eq!(why, "a run of version 3; this program reads version 4");
         let why = Run::parse(r#"{ "schema": 2, "cells": [] }"#).unwrap_err();
         assert!(why.contains("layout 2"), "{why}");
         assert!(Run::parse("{}").unwrap_err().contains("no version"));
@@ -339,6 +365,7 @@ mod tests {
         assert!(broken(&|run| run.cells[0].round = 77).contains("no such row, shape or round"));
         assert!(broken(&|run| run.cells.push(run.cells[0].clone())).contains("twice"));
         assert!(broken(&|run| run.rows.push(run.rows[0].clone())).contains("twice"));
+        assert!(broken(&|run| run.extras[0].rows[0].truncate(1)).contains("do not fit"));
         assert!(broken(&|run| run.shapes[0].connections = 0).contains("0 connections"));
         assert!(broken(&|run| run.cells[0].outcome = Outcome::Measured(Measured::default())).contains("cannot be measured"));
         let text = Sample::new().run().to_json().replacen("\"started\"", "\"begun\"", 1);

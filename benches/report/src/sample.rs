@@ -1,6 +1,6 @@
 //! Runs made by hand, for tests.
 
-use crate::run::{Cell, Handler, Machine, Measured, Outcome, Plan, Role, Row, Run, Shape, VERSION};
+use crate::run::{Cell, Extra, Handler, Machine, Measured, Outcome, Plan, Role, Row, Run, Shape, VERSION};
 
 /// A run of three loops on two engines, with floors and ceilings, in the article's shape (`sleep`), without a sleep (`1x100`, `10x10`, `100x1`) and, on
 /// request, with file reads (`read`). Every figure is 1 µs or 1,000 /s until it is set.
@@ -61,6 +61,13 @@ impl Sample {
                 shape("100x1", "100 connections × 1, no sleep", 100, 100, Handler::Nothing),
             ],
             cells: Vec::new(),
+            footprints: Vec::new(),
+            extras: vec![Extra {
+                title: "Start-up, ms".into(),
+                note: "From spawn to the first <answer>.".into(),
+                columns: vec!["loop".into(), "median".into()],
+                rows: vec![vec!["tokio & co".into(), "12.5".into()]],
+            }],
         };
         let mut sample = Self { run };
         sample.rounds(3);
@@ -148,7 +155,7 @@ impl Sample {
                             system_ticks: None,
                         };
                         let outcome = Outcome::Measured(measured);
-                        self.run.cells.push(Cell { round, row: row.id.clone(), shape: shape.id.clone(), outcome });
+                        self.run.cells.push(Cell { round, row: row.id.clone(), shape: shape.id.clone(), calls: shape.calls, outcome });
                     }
                 }
             }

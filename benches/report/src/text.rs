@@ -5,9 +5,10 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use crate::answer::answer;
 use crate::article;
+use crate::beside;
 use crate::figures::Metric;
 use crate::number::{figure, ratio, rounds};
-use crate::run::{Handler, Measured, Outcome, Role, Row, Run, Shape};
+use crate::run::{Extra, Handler, Measured, Outcome, Role, Row, Run, Shape};
 use crate::verdict::RULE;
 
 /// How tables are drawn.
@@ -52,12 +53,15 @@ pub fn tables(run: &Run, style: Style) -> String {
     for shape in &run.shapes {
         text += &format!("{}: {} calls\n\n{}\n\n", shape.title, figure(shape.calls.into()), of_shape(run, shape, style));
     }
+    for extra in beside::extras(run).iter().chain(&run.extras) {
+        text += &format!("{}\n\n{}\n\n{}\n\n", extra.title, of_extra(extra, style), extra.note);
+    }
     text += "The article's own figures, on its machine (1 connection × 100, 10 ms sleep: 10,000 calls)\n\n";
     text += &format!("{}\n\n", of_article(style));
     for line in missing(run) {
         text += &format!("{line}\n\n");
     }
-    text + &format!("Medians over {}. {NOTE} {RULE}\n", rounds(run.plan.rounds as usize))
+    text + &format!("Medians over {}. {NOTE} {RULE} {}\n", rounds(run.n_rounds()), noise(run))
 }
 
 /// The same with where it was measured, and how, for a file.
@@ -80,7 +84,7 @@ pub fn csv(run: &Run) -> String {
             Outcome::Failed(why) => (None, why.as_str()),
         };
         let mut fields = vec![cell.round.to_string(), quoted(&row.name), quoted(&row.http2), quoted(&row.runtime), quoted(&shape.title)];
-        fields.extend([shape.connections, shape.in_flight, shape.calls].map(|n| n.to_string()));
+        fields.extend([shape.connections, shape.in_flight, cell.calls].map(|n| n.to_string()));
         fields.extend(figures_of(measured));
         fields.push(quoted(failed));
         text += &fields.join(",");
@@ -110,6 +114,18 @@ pub(crate) fn plan(run: &Run) -> String {
     )
 }
 
+/// How far figures of this run can be believed.
+pub(crate) fn noise(run: &Run) -> String {
+    match run.noise() {
+        Some(noise) => format!(
+            "The noise of this run: between rounds the CPU a call of the controls, floors and stock tonic, differs by a factor of {} in the middle and {} at most.",
+            ratio(noise.median),
+            ratio(noise.max)
+        ),
+        None => "The noise of this run is not known: that takes two rounds of a floor or of stock tonic.".into(),
+    }
+}
+
 /// That it was, and how far it came.
 pub(crate) fn interrupted(run: &Run) -> String {
     format!("Interrupted: {} of {} cells were measured; figures are over the rounds that there are.", run.cells.len(), run.plan.n_cells)
@@ -124,6 +140,7 @@ pub(crate) fn missing(run: &Run) -> Vec<String> {
         }
         let failed = run.shapes.iter().filter_map(|shape| Some((shape, run.failure(&row.id, &shape.id)?)));
         lines.extend(failed.map(|(shape, why)| format!("{} ({}) failed at {}: {why}", row.name, row.http2, shape.title)));
+        lines.extend(run.footprint_failure(&row.id).map(|why| format!("{} ({}) failed beside its calls: {why}", row.name, row.http2)));
     }
     lines
 }
@@ -186,6 +203,14 @@ fn of_row(run: &Run, row: &Row, shape: &Shape, ceiling: bool) -> Vec<String> {
         cells.push(of_timer.map_or(String::new(), |share| format!("{:.1} %", share * 100.0)));
     }
     cells
+}
+
+fn of_extra(extra: &Extra, style: Style) -> Table {
+    let mut table = new(style);
+    table.set_header(&extra.columns);
+    table.add_rows(&extra.rows);
+    align(&mut table, 1);
+    table
 }
 
 fn of_article(style: Style) -> Table {
@@ -255,7 +280,9 @@ mod tests {
         assert_eq!(cells[11..16], ["2.00 (min 2.00)", "1.00", "2.00", "2.00", "2.00"]);
         assert!(text.contains("6885.81"));
         assert!(text.contains("of its timer") && text.contains("100.0 %"));
+        assert!(text.contains("Start-up, ms") && text.contains("| tokio & co |   12.5 |") && text.contains("From spawn"), "{text}");
         assert!(text.contains(RULE));
+        assert!(text.contains("differs by a factor of 1.00 in the middle and 1.00 at most"), "{text}");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// By the ratios within the rounds of one run: [`RULE`].
+    /// By the ratios within the rounds of one run: on the same side of 1 in every round, over at least 3 rounds, by 3 % or more in the median.
     pub fn of_ratio(ratio: &Spread) -> Self {
         match ratio {
             Spread { n_rounds, .. } if *n_rounds < ROUNDS_MIN => Self::TooFew,
@@ -37,7 +37,7 @@ impl Verdict {
         }
     }
 
-    /// A figure of one run beside that of an earlier one: [`RULE_BETWEEN`].
+    /// A figure of one run beside that of an earlier one: the ranges do not overlap, with at least 3 rounds in both, and the medians are 3 % or more apart.
     pub fn between(earlier: &Spread, later: &Spread) -> Self {
         if earlier.n_rounds.min(later.n_rounds) < ROUNDS_MIN {
             Self::TooFew

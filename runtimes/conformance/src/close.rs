@@ -12,7 +12,7 @@ use crate::peer::{Peer, pair, peer, read_to_end, receive_exact, reset, send};
 use crate::support::{BOUND, assert_same, pattern, poll_once, within, yield_now};
 
 /// A loop that keeps a dropped socket open until some timer or the peer ends it takes longer than this.
-const PROMPT: Duration = Duration::from_secs(2);
+const PROMPT: Duration = Duration::from_secs(5);
 
 /// More than the buffers between two sockets hold.
 const BIG: usize = 8 << 20;

@@ -14,10 +14,10 @@ use loopswap_rt::{Runtime, Worker, live_tasks, sleep};
 use crate::descriptors;
 
 /// A case takes seconds at most; one that is not over by then hangs.
-const CASE_MAX: Duration = Duration::from_secs(60);
+const CASE_MAX: Duration = Duration::from_secs(120);
 
 /// What a case leaves behind for a moment, because a kernel closes rings late and pool threads linger, is gone by then.
-const SETTLE_MAX: Duration = Duration::from_secs(10);
+const SETTLE_MAX: Duration = Duration::from_secs(30);
 
 /// Descriptors, limits and memory are the process's, so cases run one at a time. Holds the loops that have been warmed up.
 static ALONE: Mutex<Vec<&str>> = Mutex::new(Vec::new());

@@ -67,6 +67,9 @@ pub(crate) fn unix(directory: &Path) -> BoundListener {
     BoundListener::Unix(UnixListener::bind(directory.join("socket")).unwrap())
 }
 
+/// What a peer that does not read takes at most, before the kernel doubles it.
+const RECEIVE_BUFFER_BYTES: usize = 256 * 1024;
+
 /// A blocking socket, connected to `address`. On the loopback that takes no accept: the listener's queue is enough.
 pub(crate) fn dial(address: &Address) -> Socket {
     try_dial(address).unwrap_or_else(|error| panic!("{address} cannot be reached: {error}"))
@@ -78,6 +81,8 @@ pub(crate) fn try_dial(address: &Address) -> io::Result<Socket> {
     let socket = Socket::new(address.domain(), Type::STREAM, None)?;
     socket.set_read_timeout(Some(BOUND))?;
     socket.set_write_timeout(Some(BOUND))?;
+    // Said before it is connected, it stays so. Left to the kernel it grows with a fast sender, as far as tcp_rmem lets it, and no send is too big to be over at once.
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     socket.connect_timeout(&address, BOUND)?;
     Ok(socket)
 }

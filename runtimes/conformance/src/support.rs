@@ -13,7 +13,7 @@ use std::time::Duration;
 use loopswap_rt::timeout;
 
 /// The longest that anything may take that should happen at once.
-pub(crate) const BOUND: Duration = Duration::from_secs(10);
+pub(crate) const BOUND: Duration = Duration::from_secs(30);
 
 /// Awaits `future`, and fails when that takes too long.
 pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {

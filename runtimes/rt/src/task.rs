@@ -28,10 +28,29 @@ where
     F: Future<Output = ()> + 'static,
 {
     LIVE.set(LIVE.get() + 1);
-    let counted = Counted;
-    async move {
-        let _counted = counted;
-        let _ = catch_unwind(task).await;
+    Contained { task: catch_unwind(task), counted: Some(Counted) }
+}
+
+pin_project! {
+    /// The future of [`contain`]. Named, because an `async` block would keep room for its task twice.
+    struct Contained<F> {
+        #[pin]
+        task: CatchUnwind<F>,
+        // Until the task is done, or dropped.
+        counted: Option<Counted>,
+    }
+}
+
+impl<F: Future> Future for Contained<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let done = this.task.poll(cx).map(drop);
+        if done.is_ready() {
+            *this.counted = None;
+        }
+        done
     }
 }
 

@@ -52,7 +52,7 @@ fn requests_that_share_a_head_are_served_alike() {
     let router = Router::new().add_tonic(GreeterServer::new(Hello));
     let crate::grpc::Head::Native(head) = native_head("POST", PATH, &FIELDS) else { unreachable!() };
     for _ in 0..2 {
-        let mut exchange = Exchange::open_with(&router, crate::grpc::Head::Native(Rc::clone(&head)), false);
+        let mut exchange = Exchange::open_with(&router, crate::grpc::Head::Native(head.clone()), false);
         exchange.data(&named("Joe"), true);
         assert_eq!(exchange.finish().replies(), ["Hello, Joe!"]);
     }

@@ -1,9 +1,10 @@
 //! Messages of unary requests, however they are cut: PROTOCOL-HTTP2, "Length-Prefixed-Message"; statuscodes.md.
 
+use std::rc::Rc;
 use std::task::Poll;
 
 use super::{Exchange, FIELDS, Puppet, framed, named, native_head};
-use crate::grpc::MessageLimits;
+use crate::grpc::{MessageLimits, Partials};
 use crate::service::Router;
 
 #[test]
@@ -128,4 +129,60 @@ fn keep_to_the_limits_of_their_service() {
 #[test]
 fn of_no_bytes_are_messages() {
     assert_eq!(Exchange::of("Unary", &framed(&[])).replies(), [""]);
+}
+
+/// Two calls of a connection that keeps no more than 100 bytes, one with a message and one with a stream of them.
+#[test]
+fn that_are_not_whole_are_bounded_together() {
+    let body = named(&"x".repeat(150));
+    for methods in [["Unary", "Unary"], ["Collect", "Collect"], ["Unary", "Collect"], ["Collect", "Unary"]] {
+        let partials = Rc::new(Partials::new(100));
+        let mut calls = methods.map(|method| {
+            let head = native_head("POST", &format!("/test.Puppet/{method}"), &FIELDS);
+            Exchange::open_on(&Puppet::router(), head, false, Rc::clone(&partials))
+        });
+        for (call, n) in calls.iter_mut().zip([60, 40]) {
+            assert_eq!(call.poll(), Poll::Pending);
+            call.data(&body[..n], false);
+            assert_eq!(call.poll(), Poll::Pending);
+        }
+        assert_eq!(partials.n_bytes(), 100);
+        // The one that crosses the limit is refused, and what was kept of it is gone.
+        let [mut first, mut second] = calls;
+        second.data(&body[40..41], false);
+        let recorder = second.finish();
+        assert_eq!((recorder.status(), partials.n_bytes(), partials.take_refused()), (8, 60, 1), "{methods:?}");
+        // The other goes on; what ends a message needs no room.
+        first.data(&body[60..100], false);
+        assert_eq!((first.poll(), partials.n_bytes()), (Poll::Pending, 100));
+        first.data(&body[100..], true);
+        assert_eq!((first.finish().status(), partials.n_bytes(), partials.take_refused()), (0, 0, 0), "{methods:?}");
+    }
+}
+
+/// What is whole when it comes is not counted, however much it is.
+#[test]
+fn that_are_whole_are_not_bounded_together() {
+    for method in ["Unary", "Collect"] {
+        let head = native_head("POST", &format!("/test.Puppet/{method}"), &FIELDS);
+        let partials = Rc::new(Partials::new(0));
+        let mut exchange = Exchange::open_on(&Puppet::router(), head, false, Rc::clone(&partials));
+        exchange.data(&named(&"x".repeat(10_000)), true);
+        assert_eq!((exchange.finish().status(), partials.take_refused()), (0, 0), "{method}");
+    }
+}
+
+/// A call that is dropped with half a message gives back what it kept.
+#[test]
+fn that_are_given_up_are_not_counted() {
+    for method in ["Unary", "Collect"] {
+        let head = native_head("POST", &format!("/test.Puppet/{method}"), &FIELDS);
+        let partials = Rc::new(Partials::new(1000));
+        let mut exchange = Exchange::open_on(&Puppet::router(), head, false, Rc::clone(&partials));
+        assert_eq!(exchange.poll(), Poll::Pending);
+        exchange.data(&named(&"x".repeat(900))[..500], false);
+        assert_eq!((exchange.poll(), partials.n_bytes()), (Poll::Pending, 500));
+        exchange.call = None;
+        assert_eq!(partials.n_bytes(), 0, "{method}");
+    }
 }

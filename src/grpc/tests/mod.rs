@@ -21,7 +21,7 @@ use std::time::Instant;
 use prost::Message;
 
 use crate::greeter::HelloRequest;
-use crate::grpc::{Call, CallId, Head, Transport};
+use crate::grpc::{Call, CallId, Head, Partials, Transport};
 use crate::http2::{Connection, Event, Limits};
 use crate::service::Router;
 
@@ -106,7 +106,12 @@ impl Wake for Wakes {
 impl Exchange {
     /// Opens a call with a head.
     fn open_with(router: &Router, head: Head, ends: bool) -> Self {
-        let recorder = Rc::new(Recorder::default());
+        Self::open_on(router, head, ends, Rc::new(Partials::new(usize::MAX)))
+    }
+
+    /// Opens a call on the connection whose messages that are not whole are counted here.
+    fn open_on(router: &Router, head: Head, ends: bool, partials: Rc<Partials>) -> Self {
+        let recorder = Rc::new(Recorder::new(partials));
         let transport = Rc::clone(&recorder) as Rc<dyn Transport>;
         let call = Call::open(router, head, transport, CallId(7), ends, Instant::now());
         Self { call, recorder, waker: Arc::default() }
@@ -153,6 +158,9 @@ impl Exchange {
         }
         self.call = None;
         self.recorder.assert_complete();
+        if Rc::strong_count(&self.recorder.partials) == 1 {
+            assert_eq!(self.recorder.partials.n_bytes(), 0, "what is gone is not counted");
+        }
         self.recorder
     }
 }

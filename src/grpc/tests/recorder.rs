@@ -1,16 +1,16 @@
 //! A transport that writes down what it is told, and holds every call to the contract of [`Transport`].
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use prost::Message;
 
 use crate::greeter::HelloReply;
-use crate::grpc::{CallId, ResponseHead, Trailers, Transport};
+use crate::grpc::{CallId, Partials, ResponseHead, Trailers, Transport};
 use crate::http2::ErrorCode;
 
-#[derive(Default)]
 pub(super) struct Recorder {
     pub(super) head: RefCell<Option<(StatusCode, HeaderMap)>>,
     pub(super) body: RefCell<Vec<u8>>,
@@ -24,9 +24,32 @@ pub(super) struct Recorder {
     /// Data that may be written before there is no more room; no limit without it.
     pub(super) room: Cell<Option<usize>>,
     waiting: RefCell<Option<Waker>>,
+    pub(super) partials: Rc<Partials>,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self::new(Rc::new(Partials::new(usize::MAX)))
+    }
 }
 
 impl Recorder {
+    /// Of a connection whose messages that are not whole are counted here.
+    pub(super) fn new(partials: Rc<Partials>) -> Self {
+        Self {
+            head: RefCell::default(),
+            body: RefCell::default(),
+            trailers: RefCell::default(),
+            reset: Cell::default(),
+            n_continues: Cell::default(),
+            n_ends: Cell::default(),
+            n_held: Cell::default(),
+            room: Cell::default(),
+            waiting: RefCell::default(),
+            partials,
+        }
+    }
+
     /// The call was given so many bytes.
     pub(super) fn gave(&self, n_bytes: usize) {
         self.n_held.set(self.n_held.get() + n_bytes);
@@ -159,5 +182,9 @@ impl Transport for Recorder {
         assert_eq!(call, CallId(7));
         let held = self.n_held.get().checked_sub(n_bytes).expect("no more is released than was given");
         self.n_held.set(held);
+    }
+
+    fn partials(&self) -> &Partials {
+        &self.partials
     }
 }

@@ -42,11 +42,11 @@ fn what_is_right_is_served() {
 #[test]
 fn requests_that_share_a_head_are_judged_alike() {
     let Head::Native(good) = native_head("POST", PATH, &FIELDS) else { unreachable!() };
-    is_greeted(Head::Native(Rc::clone(&good)));
+    is_greeted(Head::Native(good.clone()));
     is_greeted(Head::Native(good));
     let Head::Native(bad) = native_head("PUT", PATH, &FIELDS) else { unreachable!() };
     for _ in 0..2 {
-        refused_head(Head::Native(Rc::clone(&bad)), |answer| assert_eq!(answer.http_status(), 405));
+        refused_head(Head::Native(bad.clone()), |answer| assert_eq!(answer.http_status(), 405));
     }
 }
 

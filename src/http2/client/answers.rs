@@ -147,7 +147,7 @@ impl Connection {
         }
         let mut builder = AnswerHeadBuilder::default();
         let decoded = self.decoder.decode(block, |field| builder.field(field));
-        decoded.map_err(|_| Fault { code: ErrorCode::COMPRESSION_ERROR, reason: "a header block cannot be decoded" })?;
+        decoded.map_err(|error| Fault { code: ErrorCode::COMPRESSION_ERROR, reason: error.reason() })?;
         let head = match builder.finish(is_trailers) {
             Ok(head) => Rc::new(head),
             Err(bad) => return Ok(Err(bad)),

@@ -113,7 +113,7 @@ impl AnswerHeadBuilder {
                 self.malformed |= length.is_none();
                 self.content_length = length;
             }
-            Kind::Host | Kind::Te | Kind::Other => {}
+            Kind::Host | Kind::Te | Kind::Varying | Kind::Other => {}
         }
         let start = self.text.len() as u32;
         self.text.extend_from_slice(field.name);
@@ -177,9 +177,10 @@ impl fmt::Debug for AnswerHead {
 impl AnswerHead {
     /// A block of these fields, for tests of those who read it.
     pub(crate) fn of(fields: &[(&str, &str)]) -> Self {
+        use super::super::hpack::FieldId;
         let mut builder = AnswerHeadBuilder::default();
         for (name, value) in fields {
-            builder.field(Decoded { name: name.as_bytes(), value: value.as_bytes(), kind: Kind::Other });
+            builder.field(Decoded { name: name.as_bytes(), value: value.as_bytes(), kind: Kind::Other, id: FieldId::NONE });
         }
         builder.finish(fields.first().is_none_or(|(name, _)| *name != ":status")).expect("it is well-formed")
     }

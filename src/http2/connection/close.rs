@@ -22,15 +22,20 @@ const STREAM_ID_MAX: u32 = 0x7fff_ffff;
 pub(super) enum Drain {
     Not,
     /// The first GOAWAY is out; streams that are opened meanwhile are served.
-    Announced {
-        deadline: Instant,
-        reason: &'static str,
-    },
+    Announced(Box<Announced>),
     /// The last GOAWAY is out; streams above `last` are not served. The connection is not done before `until`.
     Final {
         last: u32,
         until: Instant,
     },
+}
+
+/// The first GOAWAY.
+#[derive(Debug)]
+pub(super) struct Announced {
+    /// When the last one goes out, whether the peer has answered or not.
+    deadline: Instant,
+    reason: &'static str,
 }
 
 impl Connection {
@@ -47,7 +52,7 @@ impl Connection {
         }
         frame::goaway(&mut self.out, STREAM_ID_MAX, ErrorCode::NO_ERROR, reason.as_bytes());
         frame::ping(&mut self.out, 0, DRAIN_PING);
-        self.drain = Drain::Announced { deadline: self.now + self.limits.drain_ping_timeout, reason };
+        self.drain = Drain::Announced(Box::new(Announced { deadline: self.now + self.limits.drain_ping_timeout, reason }));
     }
 
     /// Whether the connection has no more to do: it has failed; or no stream is open, and the peer knows that none would be served. What waits in
@@ -65,16 +70,16 @@ impl Connection {
     }
 
     pub(super) fn drain_deadline(&self) -> Option<Instant> {
-        match self.drain {
-            Drain::Announced { deadline, .. } => Some(deadline),
-            Drain::Final { until, .. } if until > self.now => Some(until),
+        match &self.drain {
+            Drain::Announced(announced) => Some(announced.deadline),
+            Drain::Final { until, .. } if *until > self.now => Some(*until),
             Drain::Not | Drain::Final { .. } => None,
         }
     }
 
     /// Whether the acknowledgement was waited for.
     pub(super) fn ping_acked(&mut self, data: [u8; 8]) -> bool {
-        let awaited = data == DRAIN_PING && matches!(self.drain, Drain::Announced { .. });
+        let awaited = data == DRAIN_PING && matches!(self.drain, Drain::Announced(_));
         if awaited {
             self.finish_drain();
         }
@@ -82,9 +87,9 @@ impl Connection {
     }
 
     pub(super) fn finish_drain(&mut self) {
-        if let Drain::Announced { reason, .. } = self.drain {
+        if let Drain::Announced(announced) = &self.drain {
             let last = self.stream_id_last;
-            frame::goaway(&mut self.out, last, ErrorCode::NO_ERROR, reason.as_bytes());
+            frame::goaway(&mut self.out, last, ErrorCode::NO_ERROR, announced.reason.as_bytes());
             self.drain = Drain::Final { last, until: self.now };
         }
     }
@@ -143,13 +148,12 @@ impl Connection {
     /// What the application had not released goes back to the connection's window.
     pub(super) fn forget_stream(&mut self, key: StreamKey) {
         // A peer whose window of the connection is closed could have the queue grow by a stream that it resets, and another, and another.
-        if self.streams.get(key).is_some_and(|stream| stream.queued) {
+        let Some(closed) = self.streams.close(key) else { return };
+        if closed.was_queued {
             self.sendable.retain(|queued| *queued != key);
         }
-        if let Some(unreleased) = self.streams.close(key)
-            && unreleased > 0
-        {
-            self.release_connection(unreleased);
+        if closed.unreleased > 0 {
+            self.release_connection(closed.unreleased);
         }
     }
 
@@ -157,11 +161,13 @@ impl Connection {
         // What has been said of the last stream is never taken back (6.8).
         let last = if let Drain::Final { last, .. } = self.drain { last } else { self.stream_id_last };
         frame::goaway(&mut self.out, last, code, reason.as_bytes());
-        self.violations.extend(violation);
-        self.closing = Some(Closing { code, reason, violation });
+        if let Some(violation) = violation {
+            self.violations.push(violation);
+        }
+        self.closing = Some(Box::new(Closing { code, reason, violation }));
         self.streams = Default::default();
-        self.sendable.clear();
-        self.events.clear();
+        self.sendable.take();
+        self.events.take();
         (self.data, self.block) = (None, None);
         self.partial = Vec::new();
     }

@@ -100,7 +100,7 @@ impl Connection {
             stream.send_window = window as i32;
             if stream.pending.is_some() && window > 0 && !stream.queued {
                 stream.queued = true;
-                self.sendable.push_back(key);
+                self.sendable.push(key);
             }
         }
         Ok(())
@@ -140,7 +140,7 @@ impl Connection {
         stream.send_window = window as i32;
         if stream.pending.is_some() && window > 0 && !stream.queued {
             stream.queued = true;
-            self.sendable.push_back(key);
+            self.sendable.push(key);
             self.pump();
         }
         Ok(())

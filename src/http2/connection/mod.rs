@@ -1,10 +1,12 @@
 //! One connection of a client: what its frames mean, and what is answered.
 //!
-//! * `receive` cuts the input into frames, and gives DATA on as it comes; `requests` are header blocks; `control` are the other frames.
+//! * `receive` cuts the input into frames, and gives DATA on as it comes; `requests` are header blocks, and `heads` those that are known; `control` are the
+//!   other frames.
 //! * `send` writes answers, within the peer's windows; `close` is how streams and the connection end; `time` is what happens by itself.
 
 mod close;
 mod control;
+mod heads;
 mod receive;
 mod requests;
 mod send;
@@ -12,7 +14,6 @@ mod send;
 mod tests;
 mod time;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Instant;
@@ -21,13 +22,15 @@ use super::budget::Budget;
 use super::frame::{self, PAYLOAD_BYTES_MAX, setting};
 use super::hpack;
 use super::limits::{Limits, Violation};
+use super::queue::Queue;
 use super::streams::{Gone, StreamKey, Streams};
 use super::{ErrorCode, Head};
 
 use close::Drain;
 use control::Pings;
+use heads::HeadCache;
 use receive::{DataFrame, Opening};
-use requests::{HeadCache, HeaderBlock};
+use requests::HeaderBlock;
 use send::StaticBlock;
 
 /// A window before anybody has changed it (RFC 9113, 6.9.2).
@@ -43,8 +46,8 @@ pub enum Event<'a> {
     Request {
         /// Its stream.
         stream: StreamKey,
-        /// Its header block, shared with other requests that sent the same.
-        head: Rc<Head>,
+        /// Its header block.
+        head: Head,
         /// Nothing follows: the request has no body.
         end: bool,
     },
@@ -126,7 +129,8 @@ pub struct Connection {
     block: Option<Box<HeaderBlock>>,
 
     decoder: hpack::Decoder,
-    heads: HeadCache,
+    /// Of a connection that is busy.
+    heads: Option<Box<HeadCache>>,
     encoder: hpack::Encoder,
     blocks: Vec<StaticBlock>,
 
@@ -148,19 +152,19 @@ pub struct Connection {
 
     out: Vec<u8>,
     /// Streams that have something to send and a window for it, in turn.
-    sendable: VecDeque<StreamKey>,
+    sendable: Queue<StreamKey>,
     /// Events that no frame of a single stream has caused.
-    events: VecDeque<Event<'static>>,
+    events: Queue<Event<'static>>,
 
     pings: Pings,
     drain: Drain,
     /// The peer has said that it will open no more streams.
     peer_goes_away: bool,
-    closing: Option<Closing>,
+    closing: Option<Box<Closing>>,
     /// When the first stalled stream is to be judged.
     stall_deadline: Option<Instant>,
     budgets: Budgets,
-    violations: Vec<Violation>,
+    violations: Queue<Violation>,
 }
 
 /// What is left of the peer's budgets.
@@ -195,12 +199,12 @@ impl Connection {
         Self {
             start: now,
             now,
-            opening: Opening::new(now, limits.handshake_timeout),
+            opening: Opening::Preface { n_matched: 0 },
             partial: Vec::new(),
             data: None,
             block: None,
             decoder: hpack::Decoder::new(hpack::TABLE_BYTES_INITIAL),
-            heads: HeadCache::default(),
+            heads: None,
             encoder: hpack::Encoder::new(),
             blocks: Vec::new(),
             streams: Streams::default(),
@@ -212,8 +216,8 @@ impl Connection {
             peer_window_initial: WINDOW_INITIAL,
             settings_acked: false,
             out,
-            sendable: VecDeque::new(),
-            events: VecDeque::new(),
+            sendable: Queue::default(),
+            events: Queue::default(),
             pings: Pings::default(),
             drain: Drain::Not,
             peer_goes_away: false,
@@ -228,7 +232,7 @@ impl Connection {
                 empty_frames: Budget::new(limits.empty_frames),
                 tiny_frames: Budget::new(limits.tiny_frames),
             },
-            violations: Vec::new(),
+            violations: Queue::default(),
             limits,
         }
     }
@@ -245,7 +249,7 @@ impl Connection {
 
     /// Why the connection ends, once it does. All streams are gone then; what waits in the output is still to be sent.
     pub fn closing(&self) -> Option<&Closing> {
-        self.closing.as_ref()
+        self.closing.as_deref()
     }
 
     /// Whether the preface and the first SETTINGS have arrived.
@@ -255,21 +259,25 @@ impl Connection {
 
     /// The limits that were reached since the last call.
     pub fn take_violations(&mut self) -> Vec<Violation> {
-        std::mem::take(&mut self.violations)
+        self.violations.take().into()
     }
 
-    /// Gives back memory that a burst took. For a connection that has been idle for a while.
+    /// Gives back memory that only a busy connection needs. For one that has been idle for a while: its next call costs some thousand instructions more.
     pub fn shrink(&mut self) {
         self.streams.shrink();
+        self.heads = None;
+        self.blocks = Vec::new();
+        self.decoder.shrink();
+        self.encoder.shrink();
         if self.partial.is_empty() {
             self.partial = Vec::new();
         }
         if self.out.is_empty() {
             self.out = Vec::new();
         }
-        self.sendable.shrink_to_fit();
-        self.events.shrink_to_fit();
-        self.violations.shrink_to_fit();
+        self.sendable.shrink();
+        self.events.shrink();
+        self.violations.shrink();
     }
 }
 

@@ -1,7 +1,5 @@
 //! Bytes in: the preface, frames cut out of any split of the input, and DATA, whose payload is given on as it arrives.
 
-use std::time::{Duration, Instant};
-
 use super::super::frame::{self, FrameHeader, HEADER_BYTES, PAYLOAD_BYTES_MAX, PREFACE, flag, kind};
 use super::super::limits::Violation;
 use super::super::streams::{Resetter, StreamKey, Went};
@@ -14,24 +12,11 @@ const TINY_BYTES: usize = 5;
 #[derive(Debug)]
 pub(super) enum Opening {
     /// The preface, of which `n_matched` bytes have come.
-    Preface { n_matched: usize, deadline: Instant },
+    Preface { n_matched: u8 },
     /// The first frame, which must be SETTINGS (3.4).
-    FirstSettings { deadline: Instant },
+    FirstSettings,
     /// Nothing.
     Done,
-}
-
-impl Opening {
-    pub(super) fn new(now: Instant, timeout: Duration) -> Self {
-        Self::Preface { n_matched: 0, deadline: now + timeout }
-    }
-
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        match self {
-            Self::Preface { deadline, .. } | Self::FirstSettings { deadline } => Some(*deadline),
-            Self::Done => None,
-        }
-    }
 }
 
 /// A DATA frame whose payload is arriving.
@@ -40,10 +25,10 @@ pub(super) struct DataFrame {
     /// `None`: the payload belongs to no open stream, and is dropped.
     stream: Option<StreamKey>,
     /// Bytes of the payload that have not come yet, padding included.
-    left: usize,
+    left: u32,
     /// The padding's length is still to come.
     pad_unread: bool,
-    padding: usize,
+    padding: u8,
     /// The body ends with this frame, and the application has not been told.
     ends: bool,
 }
@@ -79,15 +64,15 @@ impl Connection {
 
     /// The next of the events that come by themselves. [`receive`](Self::receive) yields them too.
     pub fn poll_event(&mut self) -> Option<Event<'static>> {
-        self.events.pop_front()
+        self.events.pop()
     }
 
     fn step<'a>(&mut self, input: &mut &'a [u8]) -> Result<Step<'a>, Fault> {
         if self.data.is_some() {
             return self.data_payload(input);
         }
-        if let Opening::Preface { n_matched, deadline } = self.opening {
-            return self.preface(input, n_matched, deadline);
+        if let Opening::Preface { n_matched } = self.opening {
+            return self.preface(input, usize::from(n_matched));
         }
         if !self.partial.is_empty() {
             return self.continue_frame(input);
@@ -101,7 +86,8 @@ impl Connection {
         self.admit(&header)?;
         if header.kind == kind::DATA {
             *input = rest;
-            return self.begin_data(&header).map(|()| Step::Nothing);
+            self.begin_data(&header)?;
+            return self.data_payload(input);
         }
         let Some((payload, rest)) = rest.split_at_checked(header.len) else {
             self.partial.extend_from_slice(input);
@@ -112,7 +98,7 @@ impl Connection {
         Ok(self.frame(&header, payload)?.map_or(Step::Nothing, Step::Event))
     }
 
-    fn preface<'a>(&mut self, input: &mut &'a [u8], n_matched: usize, deadline: Instant) -> Result<Step<'a>, Fault> {
+    fn preface<'a>(&mut self, input: &mut &'a [u8], n_matched: usize) -> Result<Step<'a>, Fault> {
         let expected = &PREFACE[n_matched..];
         let n = expected.len().min(input.len());
         let (now, rest) = input.split_at(n);
@@ -121,10 +107,10 @@ impl Connection {
         }
         *input = rest;
         if n < expected.len() {
-            self.opening = Opening::Preface { n_matched: n_matched + n, deadline };
+            self.opening = Opening::Preface { n_matched: (n_matched + n) as u8 };
             return Ok(Step::Starved);
         }
-        self.opening = Opening::FirstSettings { deadline };
+        self.opening = Opening::FirstSettings;
         Ok(Step::Nothing)
     }
 
@@ -161,7 +147,7 @@ impl Connection {
         if header.len > PAYLOAD_BYTES_MAX {
             return Err(Fault::Connection(ErrorCode::FRAME_SIZE_ERROR, "a frame is larger than SETTINGS_MAX_FRAME_SIZE"));
         }
-        if matches!(self.opening, Opening::FirstSettings { .. }) && (header.kind != kind::SETTINGS || header.has(flag::ACK)) {
+        if matches!(self.opening, Opening::FirstSettings) && (header.kind != kind::SETTINGS || header.has(flag::ACK)) {
             return Err(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "the first frame is not SETTINGS"));
         }
         let continues = self.block.as_ref().map(|block| block.stream_id());
@@ -200,7 +186,7 @@ impl Connection {
         }
         let stream = self.stream_for_data(header);
         let known = stream.as_ref().ok().copied().flatten();
-        self.data = Some(DataFrame { stream: known, left: header.len, pad_unread: padded, padding: 0, ends });
+        self.data = Some(DataFrame { stream: known, left: header.len as u32, pad_unread: padded, padding: 0, ends });
         stream.map(drop)
     }
 
@@ -218,10 +204,9 @@ impl Connection {
     /// The stream that takes a DATA frame, or none when its payload is to be dropped.
     fn stream_for_data(&mut self, header: &FrameHeader) -> Result<Option<StreamKey>, Fault> {
         let id = header.stream_id;
-        let Some(key) = self.streams.find(id) else {
+        let Some((key, stream)) = self.streams.find_mut(id) else {
             return self.frame_for_gone_stream(id).map(|()| None);
         };
-        let stream = self.streams.get_mut(key).expect("just found");
         if stream.remote_closed {
             return Err(Fault::Stream(id, ErrorCode::STREAM_CLOSED));
         }
@@ -260,20 +245,20 @@ impl Connection {
             *input = rest;
             data.pad_unread = false;
             data.left -= 1;
-            data.padding = usize::from(length);
-            if data.padding > data.left {
+            data.padding = length;
+            if u32::from(length) > data.left {
                 return Err(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "padding is longer than its frame"));
             }
             // Nobody will read it.
-            self.release_for(data.stream, 1 + data.padding);
+            self.release_for(data.stream, 1 + usize::from(length));
         }
-        let content = data.left - data.padding;
+        let content = (data.left - u32::from(data.padding)) as usize;
         if content == 0 && !data.ends {
             // The padding, and then the frame is over.
-            let n = data.padding.min(input.len());
+            let n = usize::from(data.padding).min(input.len());
             *input = &input[n..];
-            data.padding -= n;
-            data.left -= n;
+            data.padding -= n as u8;
+            data.left -= n as u32;
             if data.left > 0 {
                 self.data = Some(data);
                 return Ok(Step::Starved);
@@ -286,7 +271,7 @@ impl Connection {
             return Ok(Step::Starved);
         }
         *input = rest;
-        data.left -= bytes.len();
+        data.left -= bytes.len() as u32;
         let end = data.ends && bytes.len() == content;
         if end {
             data.ends = false;

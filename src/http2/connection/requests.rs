@@ -1,7 +1,5 @@
 //! Header blocks: gathered from HEADERS and CONTINUATION, decoded, and what they open or end.
 
-use std::rc::Rc;
-
 use super::super::frame::{FrameHeader, flag};
 use super::super::head::HeadBuilder;
 use super::super::hpack::DecodeError;
@@ -35,39 +33,9 @@ struct Opened {
     depends_on_itself: bool,
 }
 
-/// The last header blocks that were decoded. A block that changes nothing in the dynamic table means the same again, for as long as the table
-/// stays as it is.
-#[derive(Debug, Default)]
-pub(super) struct HeadCache {
-    known: [Option<KnownHead>; Self::N],
-    next: usize,
-}
-
-#[derive(Debug)]
-struct KnownHead {
-    block: Box<[u8]>,
-    generation: u64,
-    head: Rc<Head>,
-}
-
-impl HeadCache {
-    /// Most clients call one or two methods at a time.
-    const N: usize = 2;
-
-    fn find(&self, block: &[u8], generation: u64) -> Option<&Rc<Head>> {
-        let known = self.known.iter().flatten().find(|known| known.generation == generation && *known.block == *block)?;
-        Some(&known.head)
-    }
-
-    fn keep(&mut self, block: &[u8], generation: u64, head: &Rc<Head>) {
-        self.known[self.next] = Some(KnownHead { block: block.into(), generation, head: Rc::clone(head) });
-        self.next = (self.next + 1) % Self::N;
-    }
-}
-
 /// What a header block says.
 enum Decoded {
-    Head(Rc<Head>),
+    Head(Head),
     Malformed,
     Over(Violation),
 }
@@ -183,30 +151,27 @@ impl Connection {
             // The peer may not know yet that ours is smaller than the protocol's.
             recv_window = recv_window.max(WINDOW_INITIAL);
         }
-        let key = self.streams.open(opened.stream_id, recv_window.min(i32::MAX as u32) as i32, self.peer_window_initial as i32);
-        if let Some(stream) = self.streams.get_mut(key) {
-            stream.remote_closed = opened.end;
-            stream.content_left = content_length.filter(|_| !opened.end);
-        }
-        key
+        let (recv_window, send_window) = (recv_window.min(i32::MAX as u32) as i32, self.peer_window_initial as i32);
+        self.streams.open(opened.stream_id, recv_window, send_window, opened.end, content_length.filter(|_| !opened.end))
     }
 
     fn request_head(&mut self, block: &[u8]) -> Result<Decoded, Fault> {
-        if let Some(head) = self.heads.find(block, self.decoder.generation()) {
-            return Ok(Decoded::Head(Rc::clone(head)));
-        }
         let generation = self.decoder.generation();
-        let mut builder = HeadBuilder::default();
+        if let Some(heads) = &mut self.heads
+            && let Some(head) = heads.find(block, generation).or_else(|| heads.find_sketched(block, &mut self.decoder))
+        {
+            return Ok(Decoded::Head(head));
+        }
+        let mut builder = HeadBuilder::for_request();
         let limits = &self.limits;
         self.decoder.decode(block, |field| builder.request_field(field, limits)).map_err(compression)?;
         if let Some(violation) = builder.over() {
             return Ok(Decoded::Over(violation));
         }
-        let Some(head) = builder.finish() else { return Ok(Decoded::Malformed) };
-        let head = Rc::new(head);
-        if generation == self.decoder.generation() {
-            self.heads.keep(block, generation, &head);
-        }
+        let (ids, head) = builder.finish(limits);
+        let Some(head) = head else { return Ok(Decoded::Malformed) };
+        let generation = (generation == self.decoder.generation()).then_some(generation);
+        self.heads.get_or_insert_default().keep(block, generation, ids.as_deref(), &head);
         Ok(Decoded::Head(head))
     }
 

@@ -137,7 +137,7 @@ impl Connection {
         }
         if !open.queued && open.send_window > 0 {
             open.queued = true;
-            self.sendable.push_back(stream);
+            self.sendable.push(stream);
         }
         self.pump();
         false
@@ -169,7 +169,7 @@ impl Connection {
     /// Sends what waits, a frame of each stream in turn, as far as the windows and the output go.
     pub(super) fn pump(&mut self) {
         while self.out.len() < OUT_BYTES_MAX && self.send_window > 0 {
-            let Some(key) = self.sendable.pop_front() else { return };
+            let Some(key) = self.sendable.pop() else { return };
             self.send_pending(key);
         }
     }
@@ -198,12 +198,12 @@ impl Connection {
         self.send_window -= len as i64;
         if open.wants_room && pending.len() < self.limits.send_buffer_bytes_max {
             open.wants_room = false;
-            self.events.push_back(Event::Room { stream: key });
+            self.events.push(Event::Room { stream: key });
         }
         if !last {
             if open.send_window > 0 {
                 open.queued = true;
-                self.sendable.push_back(key);
+                self.sendable.push(key);
             }
             self.data_sent();
             return;

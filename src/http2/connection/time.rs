@@ -17,7 +17,7 @@ impl Connection {
         if self.closing.is_some() {
             return None;
         }
-        [self.opening.deadline(), self.drain_deadline(), self.stall_deadline].into_iter().flatten().min()
+        [self.opening_deadline(), self.drain_deadline(), self.stall_deadline].into_iter().flatten().min()
     }
 
     /// Does what is due now. May be called at any time.
@@ -25,7 +25,7 @@ impl Connection {
         if self.closing.is_some() {
             return;
         }
-        if self.opening.deadline().is_some_and(|deadline| deadline <= self.now) {
+        if self.opening_deadline().is_some_and(|deadline| deadline <= self.now) {
             self.close(ErrorCode::SETTINGS_TIMEOUT, Violation::Handshake.name(), Some(Violation::Handshake));
             return;
         }
@@ -36,6 +36,10 @@ impl Connection {
         if self.stall_deadline.is_some_and(|deadline| deadline <= self.now) {
             self.reset_stalled();
         }
+    }
+
+    fn opening_deadline(&self) -> Option<Instant> {
+        (!self.is_open()).then(|| self.start + self.limits.handshake_timeout)
     }
 
     /// Resets the streams whose answers have waited too long for the peer, and finds out when to look again.
@@ -55,7 +59,7 @@ impl Connection {
         for stream in stalled {
             self.violations.push(Violation::Stalled);
             self.reset(stream, ErrorCode::CANCEL);
-            self.events.push_back(Event::Reset { stream, code: ErrorCode::CANCEL });
+            self.events.push(Event::Reset { stream, code: ErrorCode::CANCEL });
         }
     }
 }

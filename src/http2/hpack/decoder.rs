@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::kind::Kind;
+use super::kind::{Kind, VARYING};
 use super::static_table::STATIC;
 use super::table::Table;
-use super::{TABLE_BYTES_INITIAL, huffman, integer};
+use super::{ENTRY_BYTES, TABLE_BYTES_INITIAL, huffman, integer};
 
 /// A field, lent for the length of a call.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,38 @@ pub(crate) struct Decoded<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) value: &'a [u8],
     pub(crate) kind: Kind,
+    pub(crate) id: FieldId,
+}
+
+/// A field by number: the same number is the same field, name and value, for as long as the connection lives. Entries of the tables have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FieldId(u64);
+
+impl FieldId {
+    /// A field that no table has.
+    pub(crate) const NONE: Self = Self(u64::MAX);
+    /// The [`VARYING`] field, whatever its value.
+    pub(crate) const VARYING: Self = Self(0);
+
+    fn of_dynamic(number: u64) -> Self {
+        Self(STATIC.len() as u64 + number)
+    }
+}
+
+/// The [`VARYING`] field of a block that was [sketched](Decoder::sketch).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sketch {
+    /// Where its value is in the table's buffer.
+    value: Option<Range<usize>>,
+    is_literal: bool,
+    enters: bool,
+}
+
+impl Sketch {
+    /// Whether the block means the same again for as long as the table stays as it is.
+    pub(crate) fn is_constant(&self) -> bool {
+        !self.is_literal
+    }
 }
 
 /// A block that means nothing. The connection cannot go on: COMPRESSION_ERROR (RFC 9113, 4.3).
@@ -90,6 +122,90 @@ impl Decoder {
         self.table.n_bytes()
     }
 
+    /// Gives back memory that the entries do not need.
+    pub(crate) fn shrink(&mut self) {
+        self.table.shrink();
+    }
+
+    /// Reads a block without a change to the entries: puts into `ids` what its fields are, in their order. `None`: it cannot be read so, but must be
+    /// [decoded](Self::decode), because it has literals of other names than [`VARYING`], or that name twice, or means nothing.
+    ///
+    /// Who knows a block of the same ids knows this one, but for the varying [value](Self::sketched_value), and says so by [`accept`](Self::accept), which does
+    /// to the entries what `decode` would. Otherwise nothing has happened.
+    pub(crate) fn sketch(&mut self, block: &[u8], ids: &mut Vec<FieldId>) -> Option<Sketch> {
+        ids.clear();
+        let table = &mut self.table;
+        table.new_strings();
+        let mut input = block;
+        let mut sketch = Sketch::default();
+        while let Some(&first) = input.first() {
+            if first & 0x80 != 0 {
+                let place = integer::decode(&mut input, 7).ok()?.checked_sub(1)?;
+                if place < STATIC.len() {
+                    ids.push(FieldId(place as u64 + 1));
+                    continue;
+                }
+                // An entry that was made on the way has moved the others.
+                let place = (place - STATIC.len()).checked_sub(usize::from(sketch.enters))?;
+                if sketch.enters && !table.survives(place) {
+                    return None;
+                }
+                let (kind, value) = table.kind(place)?;
+                if kind != Kind::Varying {
+                    ids.push(FieldId::of_dynamic(table.number(place)));
+                    continue;
+                }
+                if sketch.value.replace(value).is_some() {
+                    return None;
+                }
+            } else {
+                // 6.2: a literal.
+                sketch.enters = first & 0x40 != 0;
+                let n_bits = match (first & 0x40, first & 0x20) {
+                    (0, 0) => 4,
+                    (0, _) => return None,
+                    _ => 6,
+                };
+                match integer::decode(&mut input, n_bits).ok()? {
+                    0 => string_into(&mut input, table.strings_mut()).ok()?,
+                    index => {
+                        let (name, kind) = table.name(index.checked_sub(STATIC.len() + 1)?)?;
+                        if kind != Kind::Varying {
+                            return None;
+                        }
+                        table.copy_to_strings(name);
+                    }
+                }
+                if table.strings() != VARYING || sketch.value.is_some() {
+                    return None;
+                }
+                let start = table.text().len();
+                string_into(&mut input, table.strings_mut()).ok()?;
+                let value = start..table.text().len();
+                if Kind::Varying.of_next(VARYING, &table.text()[value.clone()]) != Kind::Varying {
+                    return None;
+                }
+                sketch.value = Some(value);
+                sketch.is_literal = true;
+            }
+            ids.push(FieldId::VARYING);
+        }
+        Some(sketch)
+    }
+
+    /// The value of the [`VARYING`] field of the block that was sketched last.
+    pub(crate) fn sketched_value(&self, sketch: &Sketch) -> Option<&[u8]> {
+        sketch.value.clone().map(|value| &self.table.text()[value])
+    }
+
+    /// Does to the entries what the block does that was sketched last.
+    pub(crate) fn accept(&mut self, sketch: Sketch) {
+        if sketch.enters {
+            self.table.enter(VARYING.len(), Kind::Varying);
+        }
+        self.table.settle();
+    }
+
     /// Shows `each` all fields of a whole block, in their order.
     ///
     /// # Errors
@@ -109,7 +225,12 @@ impl Decoder {
                 // 6.1: a field that a table has.
                 let index = integer::decode(&mut input, 7)?;
                 let (name, value, kind) = self.entry(index)?;
-                each(Decoded { name, value, kind });
+                let id = if index <= STATIC.len() {
+                    FieldId(index as u64)
+                } else {
+                    FieldId::of_dynamic(self.table.number(index - 1 - STATIC.len()))
+                };
+                each(Decoded { name, value, kind, id });
             } else if first & 0x40 != 0 {
                 // 6.2.1: a literal, which enters the table.
                 self.entering_literal(&mut input, each)?;
@@ -148,10 +269,15 @@ impl Decoder {
         }
         let name_len = table.strings().len();
         string_into(input, table.strings_mut())?;
+        let table_bytes_max = table.n_bytes_max();
         let (name, value) = table.strings().split_at(name_len);
         let kind = kind.of_next(name, value);
+        let before = table.number(0);
         let (name, value) = table.enter(name_len, kind);
-        each(Decoded { name, value, kind });
+        // Too large a field is not entered.
+        let fits = name.len() + value.len() + ENTRY_BYTES <= table_bytes_max;
+        let id = if fits { FieldId::of_dynamic(before + 1) } else { FieldId::NONE };
+        each(Decoded { name, value, kind, id });
         Ok(())
     }
 
@@ -173,7 +299,7 @@ impl Decoder {
         };
         let value = string(input, table)?;
         let (name, value) = (name.within(table), value.within(table));
-        each(Decoded { name, value, kind: kind.of_next(name, value) });
+        each(Decoded { name, value, kind: kind.of_next(name, value), id: FieldId::NONE });
         Ok(())
     }
 

@@ -15,7 +15,7 @@ pub(crate) struct Encoder {
     entries: Vec<Entry>,
     /// Name and value of each, one behind the other.
     text: Vec<u8>,
-    n_bytes_max: usize,
+    n_bytes_max: u32,
     /// Changes whenever the same fields may come to be another block.
     generation: u32,
     /// What the peer must be told at the beginning of the next block.
@@ -33,17 +33,17 @@ struct Entry {
 #[derive(Clone, Copy, Debug)]
 struct Resized {
     /// The smallest size that the table has had meanwhile, in bytes.
-    smallest: usize,
+    smallest: u32,
 }
 
 impl Encoder {
     pub(crate) fn new() -> Self {
-        Self { entries: Vec::new(), text: Vec::new(), n_bytes_max: TABLE_BYTES_INITIAL, generation: 0, resized: None }
+        Self { entries: Vec::new(), text: Vec::new(), n_bytes_max: TABLE_BYTES_INITIAL as u32, generation: 0, resized: None }
     }
 
     /// The peer's SETTINGS_HEADER_TABLE_SIZE, in bytes. We never use more than the protocol's initial 4096.
     pub(crate) fn set_table_bytes_max(&mut self, n: u32) {
-        let n = TABLE_BYTES_INITIAL.min(n as usize);
+        let n = n.min(TABLE_BYTES_INITIAL as u32);
         if n == self.n_bytes_max {
             return;
         }
@@ -51,6 +51,12 @@ impl Encoder {
         self.generation += 1;
         let smallest = self.resized.map_or(n, |resized| resized.smallest.min(n));
         self.resized = Some(Resized { smallest });
+    }
+
+    /// Gives back memory that the entries do not need.
+    pub(crate) fn shrink(&mut self) {
+        self.entries.shrink_to_fit();
+        self.text.shrink_to_fit();
     }
 
     /// Between two equal generations the same fields are the same block, [`Self::begin`] included.
@@ -69,9 +75,9 @@ impl Encoder {
     }
 
     /// The smallest size, where it is not the last, and the last.
-    fn resize(&mut self, smallest: usize, out: &mut Vec<u8>) {
-        let mut say = |size| integer::encode(size, 5, 0x20, out);
-        if self.text.len() + self.entries.len() * ENTRY_BYTES > smallest {
+    fn resize(&mut self, smallest: u32, out: &mut Vec<u8>) {
+        let mut say = |size: u32| integer::encode(size as usize, 5, 0x20, out);
+        if self.text.len() + self.entries.len() * ENTRY_BYTES > smallest as usize {
             // The oldest would go first, and those are worth most. So all go, and are entered anew when they are sent again.
             self.entries.clear();
             self.text.clear();
@@ -107,7 +113,7 @@ impl Encoder {
             return integer::encode(index, 7, 0x80, out);
         }
         let n_bytes = self.text.len() + (self.entries.len() + 1) * ENTRY_BYTES + name.len() + value.len();
-        if n_bytes > self.n_bytes_max {
+        if n_bytes > self.n_bytes_max as usize {
             return self.literal(out, 4, 0x00, name, value);
         }
         self.literal(out, 6, 0x40, name, value);

@@ -1,5 +1,9 @@
 //! What we know of a field by its name and octets, judged once: when it enters the table, not whenever it is referred to.
 
+/// The one field whose value clients change from call to call while the rest of the block stays: a deadline, as the time that is left. What it means is not
+/// ours to know; requests that differ by it alone share the rest of their heads.
+pub(crate) const VARYING: &[u8] = b"grpc-timeout";
+
 /// What a field of a request is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -10,6 +14,8 @@ pub(crate) enum Kind {
     Host,
     ContentLength,
     Te,
+    /// [`VARYING`].
+    Varying,
     /// It speaks of the connection, and has no place in HTTP/2 (RFC 9113, 8.2.2).
     ConnectionSpecific,
     /// Octets that no field may have (8.2.1), or a pseudo-header field that no request has (8.3).
@@ -42,6 +48,7 @@ impl Kind {
             b"host" => Self::Host,
             b"content-length" => Self::ContentLength,
             b"te" => Self::Te,
+            VARYING => Self::Varying,
             b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => Self::ConnectionSpecific,
             _ if is_name(name) => Self::Other,
             _ => Self::Malformed,
@@ -127,7 +134,8 @@ mod tests {
             (b"proxy-connection", Kind::ConnectionSpecific),
             (b"transfer-encoding", Kind::ConnectionSpecific),
             (b"upgrade", Kind::ConnectionSpecific),
-            (b"grpc-timeout", Kind::Other),
+            (b"grpc-timeout", Kind::Varying),
+            (b"grpc-encoding", Kind::Other),
             (b":status", Kind::Malformed),
         ];
         for (name, kind) in names {

@@ -16,9 +16,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use decoder::{DecodeError, Decoded, Decoder};
+pub(crate) use decoder::{DecodeError, Decoded, Decoder, FieldId};
 pub(crate) use encoder::Encoder;
-pub(crate) use kind::Kind;
+pub(crate) use kind::{Kind, VARYING};
 
 /// SETTINGS_HEADER_TABLE_SIZE until somebody changes it, in bytes (RFC 9113, 6.5.2). We never do.
 pub(crate) const TABLE_BYTES_INITIAL: usize = 4096;

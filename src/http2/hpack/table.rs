@@ -28,6 +28,8 @@ pub(super) struct Table {
     n_bytes: usize,
     n_bytes_max: usize,
     generation: u64,
+    /// Entries that there have ever been.
+    n_entered: u64,
 }
 
 #[derive(Debug)]
@@ -52,12 +54,17 @@ impl Table {
     /// `n_bytes_max` is more than an integer may say.
     pub(super) fn new(n_bytes_max: usize) -> Self {
         assert!(n_bytes_max <= integer::VALUE_MAX, "positions in a table have 32 bits");
-        Self { text: Vec::new(), strings_at: 0, entries: VecDeque::new(), n_bytes: 0, n_bytes_max, generation: 0 }
+        Self { text: Vec::new(), strings_at: 0, entries: VecDeque::new(), n_bytes: 0, n_bytes_max, generation: 0, n_entered: 0 }
     }
 
     /// Changes whenever the table does.
     pub(super) fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// What they may count.
+    pub(super) fn n_bytes_max(&self) -> usize {
+        self.n_bytes_max
     }
 
     /// What the entries count (4.1).
@@ -72,6 +79,27 @@ impl Table {
         let text = &self.text[entry.start as usize..][..entry.text_len as usize];
         let (name, value) = text.split_at(entry.name_len as usize);
         Some((name, value, entry.kind))
+    }
+
+    /// An entry's number, which no other entry ever has; the newest is at index 0.
+    #[inline]
+    pub(super) fn number(&self, index: usize) -> u64 {
+        self.n_entered - index as u64
+    }
+
+    /// The entry's kind, and its value; the newest is 0.
+    #[inline]
+    pub(super) fn kind(&self, index: usize) -> Option<(Kind, Range<usize>)> {
+        let entry = self.entries.get(index)?;
+        let start = entry.start as usize;
+        Some((entry.kind, start + entry.name_len as usize..start + entry.text_len as usize))
+    }
+
+    /// Whether an entry would still be there if the strings in the making entered now, and they too.
+    pub(super) fn survives(&self, index: usize) -> bool {
+        let Some(entry) = self.entries.get(index) else { return false };
+        // Newer entries lie behind it.
+        self.text.len() - entry.start as usize + (index + 2) * ENTRY_BYTES <= self.n_bytes_max
     }
 
     /// Where the name of an entry is, until the next [`Self::new_strings`], and the entry's kind; the newest is 0.
@@ -121,6 +149,7 @@ impl Table {
             let text_len = self.text.len() - start;
             self.entries.push_front(Entry { start: start as u32, name_len: name_len as u32, text_len: text_len as u32, kind });
             self.n_bytes += n_bytes;
+            self.n_entered += 1;
             self.strings_at = self.text.len();
         }
         self.text[start..].split_at(name_len)
@@ -131,6 +160,14 @@ impl Table {
         self.generation += 1;
         self.n_bytes_max = n_bytes_max;
         self.evict_to(n_bytes_max);
+    }
+
+    /// Gives back all that the entries do not need. For a connection that has been idle for a while.
+    pub(super) fn shrink(&mut self) {
+        self.new_strings();
+        self.compact();
+        self.text.shrink_to_fit();
+        self.entries.shrink_to_fit();
     }
 
     /// Gives back what a long literal has taken, or entries that are gone.

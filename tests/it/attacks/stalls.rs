@@ -93,6 +93,7 @@ fn a_connections_window_that_drips(server: &mut Server) {
 /// The kernel's buffers fill, and the server's send does not end. The client cannot see what becomes of it; the server's descriptors show it.
 fn a_socket_that_nobody_reads(server: &mut Server) {
     let mut connection = server.open_with(&[(setting::INITIAL_WINDOW_SIZE, MAX_31_BITS)]);
+    connection.take_little();
     connection.send([window_update(0, MAX_31_BITS - WINDOW as u32)]);
     // 9 MB of answers, more than the sockets buffer, once the calls' ends are sent.
     let body = hello(&"x".repeat(300_000), 0);

@@ -154,6 +154,11 @@ impl Connection {
         }
     }
 
+    /// The socket buffers no more than some 128 KiB from now on, however fast the server sends.
+    pub(crate) fn take_little(&self) {
+        rustix::net::sockopt::set_socket_recv_buffer_size(&self.socket, 64 * 1024).expect("a socket has such an option");
+    }
+
     /// Takes a frame more at most, and leaves what comes then in the socket.
     pub(crate) fn stop_reading(&self) {
         self.reading.store(false, Ordering::Relaxed);
@@ -255,6 +260,9 @@ impl Connection {
                 }
             }
             kind::GOAWAY => {
+                assert_eq!(frame.stream, 0, "GOAWAY is the connection's (RFC 9113, 6.8)");
+                let before = self.goaways.last().map_or(MAX_31_BITS, |goaway| goaway.last);
+                assert!(frame.number(0) <= before, "the last stream of GOAWAY grows from {before} (RFC 9113, 6.8): {frame:?}");
                 let debug = String::from_utf8(frame.payload[8..].to_vec()).expect("the debug data is text");
                 self.goaways.push(GoAway { last: frame.number(0), code: frame.number(4), debug });
             }

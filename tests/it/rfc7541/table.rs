@@ -5,6 +5,7 @@ use crate::raw::*;
 
 on_every_engine!(
     s2_3_2_entries_last_from_request_to_request,
+    s2_3_2_the_same_entry_twice,
     s4_3_a_smaller_table_evicts,
     s4_2_size_updates_before_a_block,
     s4_4_the_oldest_are_evicted_first,
@@ -12,6 +13,7 @@ on_every_engine!(
     s4_4_a_name_whose_entry_is_evicted_by_its_own_field,
     s5_2_huffman,
     s6_2_3_never_indexed,
+    s6_2_names_of_both_tables,
 );
 
 const PATH: &str = "/helloworld.Greeter/SayHello";
@@ -55,6 +57,18 @@ fn s2_3_2_entries_last_from_request_to_request(server: &mut Server) {
     calls_with(&mut connection, Block::new().indexed(63));
     calls_with(&mut connection, Block::new().remembered_with_name(63, PATH));
     calls_with(&mut connection, Block::new().indexed(62));
+}
+
+/// It is no error, and each takes its room.
+fn s2_3_2_the_same_entry_twice(server: &mut Server) {
+    let mut connection = server.open();
+    for _ in 0..2 {
+        calls_with(&mut connection, Block::new().remembered(":path", PATH));
+    }
+    for index in [62, 63] {
+        calls_with(&mut connection, Block::new().indexed(index));
+    }
+    cannot_call_with(&mut connection, Block::new().indexed(64));
 }
 
 fn s4_3_a_smaller_table_evicts(server: &mut Server) {
@@ -133,4 +147,25 @@ fn s6_2_3_never_indexed(server: &mut Server) {
     let mut connection = server.open();
     calls_with(&mut connection, Block::new().never_indexed(":path", PATH));
     cannot_call_with(&mut connection, Block::new().indexed(62));
+}
+
+/// Literals of each kind, their names from the static table and from the dynamic one; only the first kind enters it.
+fn s6_2_names_of_both_tables(server: &mut Server) {
+    // An index of 4 or 6 bits, and the value behind it.
+    let literal = |pattern: u8, bits: u32, index: u8| {
+        let max = (1 << bits) - 1;
+        let index = if index < max { vec![pattern | index] } else { vec![pattern | max, index - max] };
+        Block::new().raw(index).raw([PATH.len() as u8]).raw(PATH)
+    };
+    let mut connection = server.open();
+    // 4 is `:path` in the static table; then 62 is what the first has entered, and the third enters another.
+    for (pattern, bits) in [(0x40, 6), (0x00, 4), (0x10, 4)] {
+        calls_with(&mut connection, literal(pattern, bits, 4));
+    }
+    for (pattern, bits) in [(0x00, 4), (0x10, 4), (0x40, 6)] {
+        calls_with(&mut connection, literal(pattern, bits, 62));
+    }
+    calls_with(&mut connection, Block::new().indexed(62));
+    calls_with(&mut connection, Block::new().indexed(63));
+    cannot_call_with(&mut connection, Block::new().indexed(64));
 }

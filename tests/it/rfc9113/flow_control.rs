@@ -8,6 +8,7 @@ on_every_engine!(
     s5_2_one_byte_at_a_time,
     s5_2_the_connections_window_counts_too,
     s5_2_headers_and_empty_data_need_no_window,
+    s5_2_2_frames_are_read_while_answers_wait,
     s6_9_an_increment_of_0_on_a_stream,
     s6_9_an_increment_of_0_on_the_connection,
     s6_9_of_a_wrong_length("hyper: PROTOCOL_ERROR instead"),
@@ -17,6 +18,7 @@ on_every_engine!(
     s6_9_2_settings_change_windows_of_open_streams,
     s6_9_2_a_window_below_0,
     s6_9_2_settings_overflow_a_window,
+    s6_9_2_settings_leave_the_connections_window,
     s6_9_3_the_server_gives_windows_back,
 );
 
@@ -58,6 +60,20 @@ fn s5_2_headers_and_empty_data_need_no_window(server: &mut Server) {
     connection.until("the head comes", |connection| (!connection.so_far(stream).blocks.is_empty()).then_some(()));
     connection.send([window_update(stream, 1000)]);
     connection.is_greeted(stream, "Joe");
+}
+
+/// Whoever waits for a window must not wait for it alone: frames that open it, or end the wait, come behind others.
+fn s5_2_2_frames_are_read_while_answers_wait(server: &mut Server) {
+    let mut connection = server.open_with(&[(setting::INITIAL_WINDOW_SIZE, 0)]);
+    let streams = [(); 3].map(|()| connection.hello("Joe", 0));
+    for stream in streams {
+        connection.until("the head comes", |connection| (!connection.so_far(stream).blocks.is_empty()).then_some(()));
+    }
+    connection.send([ping(*b"waiting!")]);
+    connection.until("PING is answered", |connection| (connection.pongs == [*b"waiting!"]).then_some(()));
+    connection.send([rst_stream(streams[0], code::CANCEL), window_update(streams[2], 1000)]);
+    connection.is_greeted(streams[2], "Joe");
+    assert!(connection.so_far(streams[1]).body.is_empty());
 }
 
 fn s6_9_an_increment_of_0_on_a_stream(server: &mut Server) {
@@ -141,6 +157,19 @@ fn s6_9_2_settings_overflow_a_window(server: &mut Server) {
     connection.send([window_update(stream, 1)]);
     connection.send([settings(&[(setting::INITIAL_WINDOW_SIZE, MAX_31_BITS)])]);
     connection.goes_away(&[code::FLOW_CONTROL_ERROR]);
+}
+
+/// What they allow streams, they do not allow the connection.
+fn s6_9_2_settings_leave_the_connections_window(server: &mut Server) {
+    let name = "x".repeat(15_000);
+    let mut connection = server.open_with(&[(setting::INITIAL_WINDOW_SIZE, MAX_31_BITS)]);
+    let streams: Vec<_> = (0..6).map(|_| connection.hello(&name, 0)).collect();
+    let sum = |connection: &mut Connection| -> usize { streams.iter().map(|stream| connection.so_far(*stream).body.len()).sum() };
+    connection.until("the connection's window is used up", |connection| (sum(connection) == WINDOW as usize).then_some(()));
+    connection.send([window_update(0, 1_000_000)]);
+    for stream in streams {
+        connection.is_greeted(stream, &name);
+    }
 }
 
 /// Requests of more bytes than any window of the server's, from a client that keeps to them.

@@ -13,6 +13,7 @@ on_every_engine!(
     s4_1_unknown_flags_and_the_reserved_bit_are_ignored,
     s4_2_data_above_the_maximum,
     s4_2_headers_above_the_maximum,
+    s4_2_continuation_above_the_maximum,
     s4_2_other_frames_above_the_maximum,
     s4_2_the_maximum_itself_is_taken,
     s4_2_answers_keep_to_the_clients_maximum,
@@ -142,6 +143,14 @@ fn s4_2_headers_above_the_maximum(server: &mut Server) {
         connection.send([headers(stream, block)]);
         connection.goes_away(&[code::FRAME_SIZE_ERROR]);
     }
+}
+
+/// It carries a part of a header block, so it is the connection's error (4.2).
+fn s4_2_continuation_above_the_maximum(server: &mut Server) {
+    let mut connection = server.open();
+    let more = Block::new().literal("x-long", vec![b'x'; MAX_FRAME_SIZE]);
+    connection.send([headers(1, Fields::hello().block()).open(), continuation(1, more)]);
+    connection.goes_away(&[code::FRAME_SIZE_ERROR]);
 }
 
 /// Those that can change the state of the connection.

@@ -183,10 +183,12 @@ fn scaling(page: &mut String, run: &Run) {
             let lines: Vec<_> = run.rows.iter().filter(shown).map(line).filter(|line| line.points.len() > 1).collect();
             if !lines.is_empty() {
                 let svg = picture::lines(&format!("{what} by connections, {engine}"), "connections", &lines);
-                let dashed = if metric == Metric::Cpu {
-                    "Dashed: the floors, and stock tonic in grey beside hyper."
-                } else {
-                    "Dashed grey: stock tonic, beside hyper."
+                let stock = run.stock().is_some_and(|stock| stock.http2 == *engine);
+                let dashed = match (metric, stock) {
+                    (Metric::Cpu, true) => "Dashed: each loop's floor, and stock tonic in grey. Less is better.",
+                    (Metric::Cpu, false) => "Dashed: each loop's floor. Less is better.",
+                    (_, true) => "Dashed: stock tonic. More is better.",
+                    (_, false) => "More is better.",
                 };
                 figure_of(
                     page,
@@ -246,7 +248,9 @@ fn servers(run: &Run, shape: &Shape, metric: Metric) -> Vec<Bar> {
 
 fn name(row: &Row) -> String {
     match row.role {
-        Role::Loopswap | Role::Peer => format!("{} · {}", row.name, row.http2),
+        Role::Loopswap => format!("{} · {}", row.name, row.http2.split(',').next().unwrap_or_default()),
+        Role::Peer if !row.name.contains(&row.runtime) => format!("{} · {}", row.name, row.runtime),
+        Role::Peer => row.name.clone(),
         Role::Stock | Role::Floor | Role::Ceiling => row.name.clone(),
     }
 }

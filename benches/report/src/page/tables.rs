@@ -5,10 +5,11 @@
 use std::fmt::Write;
 
 use crate::article;
+use crate::beside;
 use crate::figures::{Metric, Spread};
 use crate::number::{figure, ratio};
 use crate::picture::escape;
-use crate::run::{Role, Row, Run, Shape};
+use crate::run::{Extra, Role, Row, Run, Shape};
 use crate::text;
 
 const LATENCIES: [(Metric, &str, &str); 6] = [
@@ -24,6 +25,9 @@ pub(super) fn all(page: &mut String, run: &Run) {
     *page += "<section id=\"tables\">\n<h2>In figures</h2>\n";
     for shape in &run.shapes {
         of_shape(page, run, shape);
+    }
+    for extra in beside::extras(run).iter().chain(&run.extras) {
+        of_extra(page, extra);
     }
     of_article(page);
     let missing = text::missing(run);
@@ -45,7 +49,7 @@ fn of_shape(page: &mut String, run: &Run, shape: &Shape) {
     let ceiling = text::has_ceiling(run, shape);
     let title = format!("{}: {} calls", escape(&shape.title), figure(shape.calls.into()));
     open(page, &title);
-    *page += "<tr><th scope=\"col\">server</th><th scope=\"col\">HTTP/2 by</th><th scope=\"col\">requests/s</th><th scope=\"col\">range</th><th scope=\"col\">CPU µs a call</th><th scope=\"col\">range</th>";
+    *page += "<tr><th scope=\"col\">server</th><th scope=\"col\">HTTP/2 by</th><th scope=\"col\">loop</th><th scope=\"col\">requests/s</th><th scope=\"col\">range</th><th scope=\"col\">CPU µs a call</th><th scope=\"col\">range</th>";
     for (_, name, _) in &latencies {
         let _ = write!(page, "<th scope=\"col\">{name}</th>");
     }
@@ -65,7 +69,13 @@ fn of_shape(page: &mut String, run: &Run, shape: &Shape) {
         } else {
             continue;
         };
-        let _ = write!(page, "<tr><th scope=\"row\">{}</th><td class=\"word\">{}</td>", escape(&row.name), escape(&row.http2));
+        let _ = write!(
+            page,
+            "<tr><th scope=\"row\">{}</th><td class=\"word\">{}</td><td class=\"word\">{}</td>",
+            escape(&row.name),
+            escape(&row.http2),
+            escape(&row.runtime)
+        );
         match state {
             Some(word) => {
                 let _ = write!(page, "<td class=\"word\" colspan=\"{n_columns}\">{word}</td>");
@@ -111,6 +121,25 @@ fn cell(page: &mut String, row: &Row, shape: &Shape, metric: &str, spread: Optio
     };
 }
 
+fn of_extra(page: &mut String, extra: &Extra) {
+    open(page, &escape(&extra.title));
+    *page += "<tr>";
+    for column in &extra.columns {
+        let _ = write!(page, "<th scope=\"col\">{}</th>", escape(column));
+    }
+    *page += "</tr>\n</thead>\n<tbody>\n";
+    for row in &extra.rows {
+        *page += "<tr>";
+        for (i, field) in row.iter().enumerate() {
+            let field = escape(field);
+            let _ = if i == 0 { write!(page, "<th scope=\"row\">{field}</th>") } else { write!(page, "<td>{field}</td>") };
+        }
+        *page += "</tr>\n";
+    }
+    close(page);
+    let _ = writeln!(page, "<p class=\"note\">{}</p>", escape(&extra.note));
+}
+
 fn of_article(page: &mut String) {
     open(page, "The article's own figures, on its machine: 1 connection × 100, 10 ms sleep, 10,000 calls");
     *page += "<tr><th scope=\"col\">server</th><th scope=\"col\">HTTP/2 by</th><th scope=\"col\">loop</th><th scope=\"col\">requests/s</th><th scope=\"col\">fastest ms</th><th scope=\"col\">mean ms</th><th scope=\"col\">slowest ms</th></tr>\n</thead>\n<tbody>\n";
@@ -152,6 +181,7 @@ mod tests {
         assert_eq!(page.matches(">cannot run here</td>").count(), 2 * run.shapes.len());
         assert_eq!(page.matches(">failed</td>").count(), 1);
         assert!(page.contains("6885.81"));
+        assert!(page.contains("<th scope=\"row\">tokio &amp; co</th><td>12.5</td>") && page.contains("first &lt;answer&gt;."));
         let columns = |line: &str| line.matches("<th").count() + line.matches("<td").count();
         for table in page.split("<thead>").skip(1) {
             let mut lines = table.lines().filter(|line| line.starts_with("<tr>") && !line.contains("colspan"));

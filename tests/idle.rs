@@ -1,0 +1,198 @@
+//! What a connection holds on the heap when it has made a call and is idle since, counted by the allocator: on the loop in memory, without what that loop itself
+//! holds for it; and on each real one, with its task's header and its socket's registration.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use loopswap::greeter::{GreeterServer, Hello};
+use loopswap::rt::Connection as _;
+use loopswap::{Http2, Limits, Lone, Loop, Router, Server};
+use loopswap_memory::{Memory, MemoryConnection, Peer, World, pair};
+
+/// Bytes. A change that needs more has to say why; one that needs less lowers it.
+const IDLE_BYTES_MAX: usize = 1536;
+
+/// The same of the loops, with what they add.
+const LOOPS: [(&str, usize); 3] = [("tokio", 2048), ("tokio-uring", 2048), ("glommio", 3072)];
+
+/// How long the loops may take to give back what calls had taken.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Connections to a real loop: their two ends are within the usual 1024 descriptors.
+const N_REAL: usize = 200;
+
+/// Connections: enough for what they share not to matter.
+const N: usize = 1000;
+
+static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[allow(unsafe_code, reason = "an allocator is unsafe by its trait")]
+// SAFETY: every call goes to the system's allocator as it came; the count beside it touches no memory of the caller's. What the trait makes of `alloc` and
+// `dealloc` by itself (zeroed memory, another size) comes here too.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE_BYTES.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        LIVE_BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+fn frame(out: &mut Vec<u8>, kind: u8, flags: u8, id: u32, payload: &[u8]) {
+    out.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
+    out.extend_from_slice(&[kind, flags]);
+    out.extend_from_slice(&id.to_be_bytes());
+    out.extend_from_slice(payload);
+}
+
+/// The preface, SETTINGS and their acknowledgement.
+fn opening() -> Vec<u8> {
+    let mut out = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    frame(&mut out, 4, 0, 0, &[]);
+    frame(&mut out, 4, 1, 0, &[]);
+    out
+}
+
+/// A call, whose fields enter the server's table.
+fn call(id: u32) -> Vec<u8> {
+    let fields = [
+        (":path", "/helloworld.Greeter/SayHello"),
+        (":authority", "greeter.example.com:9999"),
+        ("content-type", "application/grpc"),
+        ("user-agent", "grpc-python/1.76.0 grpc-c/51.0.0 (linux; chttp2)"),
+        ("te", "trailers"),
+        ("grpc-accept-encoding", "identity, deflate, gzip"),
+    ];
+    let mut block = vec![0x83, 0x86];
+    for (name, value) in fields {
+        block.extend_from_slice(&[0x40, name.len() as u8]);
+        block.extend_from_slice(name.as_bytes());
+        block.push(value.len() as u8);
+        block.extend_from_slice(value.as_bytes());
+    }
+    let mut out = Vec::new();
+    frame(&mut out, 1, 4, id, &block);
+    frame(&mut out, 0, 1, id, b"\0\0\0\0\x05\x0a\x03you");
+    out
+}
+
+/// Bytes that each of `N` connections holds after a call and a while; then they make another call, to which `is_answer` says yes.
+fn held(serve: impl Fn(&World, MemoryConnection), is_answer: impl Fn(&[u8]) -> bool) -> usize {
+    let world = World::enter();
+    let mut peers: Vec<Peer> = Vec::with_capacity(N);
+    let before = LIVE_BYTES.load(Ordering::Relaxed);
+    for _ in 0..N {
+        let (connection, peer) = pair();
+        serve(&world, connection);
+        peer.send(&[opening(), call(1)].concat());
+        world.turn();
+        assert!(is_answer(&peer.take()), "the first call");
+        peers.push(peer);
+    }
+    // Past every deadline of the handshake.
+    world.pass(Duration::from_secs(15));
+    let held = LIVE_BYTES.load(Ordering::Relaxed) - before;
+    assert_eq!((world.n_tasks(), world.n_timers()), (N, 0), "an idle connection waits for its peer alone");
+    for peer in &peers {
+        peer.send(&call(3));
+        world.turn();
+        assert!(is_answer(&peer.take()), "a call after an idle time");
+    }
+    held / N
+}
+
+/// On the loop in memory, which is that of this thread; then on the real ones. One test, because there is one allocator.
+#[test]
+fn an_idle_connection_holds_little() {
+    in_memory();
+    for (runtime, bytes_max) in LOOPS {
+        if let Ok(event_loop) = Loop::choose(runtime) {
+            on(event_loop, bytes_max);
+        }
+    }
+}
+
+fn in_memory() {
+    let (lone, router) = (Lone::new(Limits::default()), Router::from(GreeterServer::new(Hello)));
+    let native = |world: &World, connection| {
+        let served = lone.serve(Memory, connection, Http2::Native, router.clone());
+        world.spawn(async move {
+            let _ = served.await;
+        });
+    };
+    // A task that is no more than its connection.
+    let bare = |world: &World, mut connection: MemoryConnection| {
+        world.spawn(async move {
+            while connection.receive(|bytes| !bytes.is_empty()).await.unwrap_or(false) {
+                let _ = connection.send(b"ok".to_vec()).await;
+            }
+        });
+    };
+    let greeted = |output: &[u8]| output.windows(11).any(|window| window == b"Hello, you!");
+    let held_bare = held(bare, |output| output == b"ok");
+    // Buffers of the worker, and whatever else is made once.
+    held(native, greeted);
+    let held_native = held(native, greeted);
+    let own = held_native - held_bare;
+    println!("{own} bytes ({held_native} with what the loop in memory needs)");
+    assert!(own <= IDLE_BYTES_MAX, "an idle connection holds {own} bytes, more than {IDLE_BYTES_MAX}");
+}
+
+fn on(event_loop: Loop, bytes_max: usize) {
+    let name = event_loop.name();
+    let start = |_: &loopswap::rt::Worker| GreeterServer::new(Hello);
+    let running = Server::builder().listen("127.0.0.1:0").workers(1).start(event_loop, start).expect("the loop runs here");
+    let address = running.local_addr().to_string();
+    let request = [opening(), call(1)].concat();
+    let open = || {
+        let mut stream = TcpStream::connect(&address).expect("it listens");
+        stream.set_read_timeout(Some(SETTLE_TIMEOUT)).expect("a duration that is not zero");
+        stream.write_all(&request).expect("the server takes it");
+        let (mut answer, mut buffer) = (Vec::new(), [0; 1024]);
+        while !answer.windows(11).any(|window| window == b"Hello, you!") {
+            let n = stream.read(&mut buffer).expect("an answer");
+            assert!(n > 0, "{name}: the server closed the connection");
+            answer.extend_from_slice(&buffer[..n]);
+        }
+        stream
+    };
+    // What is made once.
+    let warm: Vec<_> = (0..N_REAL).map(|_| open()).collect();
+    let before = settled();
+    let streams: Vec<_> = (0..N_REAL).map(|_| open()).collect();
+    let held = settled().saturating_sub(before) / N_REAL;
+    println!("{held} bytes on {name}");
+    assert!(held <= bytes_max, "an idle connection holds {held} bytes on {name}, more than {bytes_max}");
+    drop((warm, streams));
+    running.handle().stop();
+    // Connections were cut, if the worker has not seen them close.
+    let _ = running.wait();
+}
+
+/// The live bytes when they have not changed for a second.
+fn settled() -> usize {
+    let until = Instant::now() + SETTLE_TIMEOUT;
+    let (mut seen, mut since) = (LIVE_BYTES.load(Ordering::Relaxed), Instant::now());
+    while since.elapsed() < Duration::from_secs(1) && Instant::now() < until {
+        thread::sleep(Duration::from_millis(20));
+        let now = LIVE_BYTES.load(Ordering::Relaxed);
+        if now != seen {
+            (seen, since) = (now, Instant::now());
+        }
+    }
+    seen
+}
