@@ -193,7 +193,7 @@ fn experiment(args: &Args) -> Result<Run, String> {
     let plan = Plan { rounds: args.rounds.unwrap_or(plan.rounds), client: args.client, ..plan };
     let machine = machine::inspect();
     let peers = args.peers.clone().unwrap_or(if args.bench { Choice::Ready } else { Choice::Of(Vec::new()) });
-    let (peers, left_out) = peers::prepare(&peers, machine.server_cpu);
+    let (peers, left_out) = peers::prepare(&peers, machine.server_cpu, interrupt::stopped);
     if !left_out.is_empty() {
         say(&format!("not all peers are built, and so not all are rows: `--peers {}` builds them\n\n", left_out.join(",")));
     }

@@ -173,7 +173,8 @@ fn target() -> PathBuf {
 }
 
 /// The peers that are asked for, made where they are not; and the families of which some were left out, because nothing was to be built.
-pub(crate) fn prepare(choice: &Choice, cpu: Option<usize>) -> (Vec<Peer>, Vec<&'static str>) {
+/// Not all of them, when it is stopped.
+pub(crate) fn prepare(choice: &Choice, cpu: Option<usize>, stopped: fn() -> bool) -> (Vec<Peer>, Vec<&'static str>) {
     let (families, may_make) = match choice {
         Choice::Ready => (Family::ALL.to_vec(), false),
         Choice::Of(families) => (families.clone(), true),
@@ -182,6 +183,9 @@ pub(crate) fn prepare(choice: &Choice, cpu: Option<usize>) -> (Vec<Peer>, Vec<&'
     let mut made: Vec<(Recipe, Result<(), String>)> = Vec::new();
     for family in families {
         for mut peer in family.peers() {
+            if stopped() {
+                return (peers, left_out);
+            }
             if !may_make && !peer.recipe.is_ready() {
                 left_out.push(family.word());
                 continue;
