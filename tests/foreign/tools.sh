@@ -17,8 +17,9 @@ h2spec=${H2SPEC:-$tools/bin/h2spec}
 
 check_servers() {
   [ -x "$binary" ] || die "there is no $binary; build it (cargo build --release)"
-  [ -x "$interop" ] && [ -x "$plain" ] ||
+  if ! [ -x "$interop" ] || ! [ -x "$plain" ]; then
     die "there is no $interop or no $plain; build them (cargo build --example plain_server --example interop)"
+  fi
 }
 
 check_tools() {
