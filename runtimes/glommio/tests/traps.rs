@@ -353,12 +353,17 @@ fn panics_are_contained_and_mains_is_passed_on() {
 #[test]
 fn the_first_sleep_is_like_the_others() {
     let _alone = alone();
-    let slept = run(|| async {
-        let before = Instant::now();
-        loopswap_rt::sleep(Duration::from_millis(10)).await;
-        before.elapsed()
-    });
-    assert!(slept >= Duration::from_millis(10) && slept < Duration::from_millis(25), "{slept:?}");
+    // Each loop is a new one, so that each sleep is its first; the best of some, because a machine that is held up makes any of them late.
+    let first_sleep = || {
+        run(|| async {
+            let before = Instant::now();
+            loopswap_rt::sleep(Duration::from_millis(10)).await;
+            before.elapsed()
+        })
+    };
+    let slept: Vec<_> = (0..10).map(|_| first_sleep()).collect();
+    assert!(slept.iter().all(|slept| *slept >= Duration::from_millis(10)), "{slept:?}");
+    assert!(slept.iter().any(|slept| *slept < Duration::from_millis(25)), "{slept:?}");
 }
 
 #[test]
