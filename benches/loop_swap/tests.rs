@@ -1,7 +1,6 @@
 //! The unit tests of the suite's parts that need nobody to measure: a bench without a harness has no place for them.
 
-// What only the suite itself calls is not called here.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "what only the suite itself calls is not called here")]
 
 mod child;
 mod peers;
