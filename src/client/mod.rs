@@ -1,11 +1,11 @@
-//! A gRPC client that lives on the current loop: unary calls over our own HTTP/2, on a connection of any [`Runtime`].
+//! A gRPC client that lives on the current loop: calls over our own HTTP/2, on a connection of any [`Runtime`].
 //!
 //! * `target` turns what a person wrote into addresses, and says what to do when nobody answers there.
 //! * `prepared` is a call as bytes, so that making it again costs no encoding, and the reply that is expected, so that a right one is only compared.
 //! * `channel` is a connection with its calls: one receive, all its frames, the ends of calls, new calls, one send. It is no task: who owns it polls it.
-//! * `answer` reads what comes back for a call; `status` knows the rules by which an answer, or its absence, becomes a gRPC status.
+//! * `answer` reads what comes back for a call, one message or a stream of them; `status` knows the rules by which an answer, or its absence, becomes a gRPC status.
 //!
-//! No streaming, TLS, compression or balancing: it serves `loopswap call` and `loopswap load`.
+//! A call sends all its messages ahead; nothing waits for a reply before it sends the next. No TLS, compression or balancing: it serves `loopswap call` and `loopswap load`.
 
 mod answer;
 mod channel;
@@ -25,7 +25,7 @@ use crate::Error;
 
 pub(crate) use answer::Ended;
 pub(crate) use channel::{Channel, Ticket};
-pub(crate) use prepared::Prepared;
+pub(crate) use prepared::{Inspector, Prepared};
 pub(crate) use status::{code_name, late};
 pub(crate) use target::Target;
 
@@ -72,7 +72,7 @@ pub(crate) async fn call_once<R: Runtime>(
             channel.flush(cx, runtime.now(), &mut told);
             match ended.take() {
                 Some(Ended::Message(message)) => return Poll::Ready(Ok(message)),
-                Some(Ended::AsExpected) => return Poll::Ready(Err(Status::internal("no reply was expected"))),
+                Some(Ended::AsExpected | Ended::Stream { .. }) => return Poll::Ready(Err(Status::internal("no such reply was expected"))),
                 Some(Ended::Failed(status) | Ended::Unprocessed(status)) => return Poll::Ready(Err(status)),
                 None if received => {}
                 None => return Poll::Pending,
