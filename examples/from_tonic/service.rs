@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use depot::depot_server::{Depot, DepotServer};
 use depot::{Prefix, Receipt, Stock, Thing};
-use futures_util::Stream;
 use tokio::sync::mpsc;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status, Streaming};
