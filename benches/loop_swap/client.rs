@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use clap::ValueEnum;
+use loopswap::blocks::contents;
 use loopswap_report::Handler;
 use serde_json::Value;
 
@@ -130,11 +131,13 @@ impl Body {
         let message = match shape.handler {
             Handler::Nothing => b"\x0a\x03Joe".to_vec(),
             Handler::Sleep(ms) => [b"\x0a\x03Joe\x10", &[ms as u8][..]].concat(),
-            // A block of the server's choice; and a message without fields.
-            Handler::Read | Handler::Append => Vec::new(),
+            // A block of the server's choice.
+            Handler::Read => Vec::new(),
+            // A block is uploaded: field 1, 4096 bytes.
+            Handler::Append => [&b"\x0a\x80\x20"[..], &contents(0)].concat(),
         };
-        let mut body = vec![0, 0, 0, 0, message.len() as u8];
-        body.extend(message);
+        let len = (message.len() as u32).to_be_bytes();
+        let body = [&[0], &len[..], &message].concat();
         let path = std::env::temp_dir().join(format!("loop_swap-{}.grpc", std::process::id()));
         std::fs::write(&path, body).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         Ok(Self { path })

@@ -180,7 +180,7 @@ impl fmt::Display for Shape {
             Handler::Sleep(ms) => write!(f, "{ms} ms sleep"),
             Handler::Nothing => f.write_str("no sleep"),
             Handler::Read => f.write_str("4 KiB read"),
-            Handler::Append => f.write_str("4 KiB append and sync"),
+            Handler::Append => f.write_str("4 KiB upload, append and sync"),
         }
     }
 }

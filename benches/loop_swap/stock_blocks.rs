@@ -10,7 +10,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use loopswap::blocks::stock::blocks_server::Blocks;
-use loopswap::blocks::{AppendReply, AppendRequest, BLOCK_BYTES, BLOCKS_MAX, Dice, ReadReply, ReadRequest, Store, contents, status};
+use loopswap::blocks::{
+    AppendReply, AppendRequest, BLOCK_BYTES, BLOCKS_MAX, Dice, ReadReply, ReadRequest, Store, check_upload, contents, status,
+};
 use tonic::{Request, Response, Status};
 
 /// The service.
@@ -40,7 +42,8 @@ impl Blocks for StockBlocks {
         Ok(Response::new(ReadReply { block, data: data.await.map_err(|error| status("read", &error))? }))
     }
 
-    async fn append(&self, _: Request<AppendRequest>) -> Result<Response<AppendReply>, Status> {
+    async fn append(&self, request: Request<AppendRequest>) -> Result<Response<AppendReply>, Status> {
+        check_upload(&request.get_ref().data)?;
         let (place, file) = (Store::next_place(&self.store)?, Arc::clone(&self.file));
         let appended = on_the_pool(move || {
             file.write_all_at(&contents(place.block()), place.offset())?;

@@ -60,7 +60,8 @@ impl Blocks for FileBlocks {
         Ok(Response::new(ReadReply { block, data }))
     }
 
-    async fn append(&self, _: Request<AppendRequest>) -> Result<Response<AppendReply>, Status> {
+    async fn append(&self, request: Request<AppendRequest>) -> Result<Response<AppendReply>, Status> {
+        check_upload(&request.get_ref().data)?;
         let place = Store::next_place(&self.store)?;
         let file = self.file().await?;
         let (written, _) = file.write_all_at(contents(place.block()), place.offset()).await;
@@ -86,6 +87,18 @@ async fn read(file: &File, block: u64) -> io::Result<Vec<u8>> {
     // A buffer may be larger than was asked for.
     data.truncate(BLOCK_BYTES);
     Ok(data)
+}
+
+/// Whether a caller who appends has uploaded what it is to: what block 0 holds, or nothing.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT: it is something else.
+pub fn check_upload(data: &[u8]) -> Result<(), Status> {
+    if data.is_empty() || holds(0, data) {
+        return Ok(());
+    }
+    Err(Status::invalid_argument(format!("{} bytes that are not what block 0 holds: upload those, or nothing", data.len())))
 }
 
 /// What a caller is told when the file cannot be used.

@@ -19,7 +19,7 @@ use crate::cli::load_json::{Facts, Json};
 use crate::cli::progress::Bar;
 use crate::cli::terminal::{self, coloured, fail};
 use crate::cli::{duration, summary};
-use crate::load::{Amount, Method, Plan, Progress, Report, Watch, Workload, pad_name, parse_data, run as run_plan};
+use crate::load::{Amount, Method, MethodCall, Plan, Progress, Report, Watch, Workload, pad_name, parse_data, run as run_plan};
 use crate::{Error, ErrorKind, EventLoop, UseLoop};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -45,19 +45,35 @@ pub(super) struct Args {
     #[arg(long, env = "LOOPSWAP_RPS", value_name = "N", default_value_t = 0)]
     rps: u32,
 
-    /// What to call: helloworld.Greeter/SayHello, blocks.Blocks/Read, blocks.Blocks/Append; with --proto any unary method in the file. Each reply is checked: a
-    /// greeting by its text, a block by its contents, an append by a number that no other has; of a method from a file, that the reply decodes.
+    /// What to call: helloworld.Greeter/SayHello, blocks.Blocks/Read, blocks.Blocks/Append; with --proto any method in the file, streams too. Each reply is checked: a
+    /// greeting by its text, a block by its contents, an append by a number that no other has; of a method from a file, that each message
+    /// decodes, and of grpc.testing.TestService also their number and sizes.
     #[arg(long, env = "LOOPSWAP_CALL", value_name = "pkg.Service/Method", default_value = SAY_HELLO)]
     call: String,
 
-    /// The request, by protobuf's JSON mapping. The Greeter's has `name`, a string, and `sleep_millisecond`, an int32
+    /// The request, by protobuf's JSON mapping; for a method that takes a stream also a list, [{...},{...}]. All messages of a call are sent ahead. The
+    /// Greeter's has `name`, a string, and `sleep_millisecond`, an int32
     /// [default: {"name":"Joe","sleep_millisecond":10}; with --proto {}].
     #[arg(short, long, env = "LOOPSWAP_DATA", value_name = "JSON")]
     data: Option<String>,
 
-    /// Pad the Greeter's name with x to this many bytes; 0 leaves it as it is. The reply is as long, and a greeting more.
+    /// Send so many messages in each call of a method that takes a stream: those of --data over and over [default: each of --data once].
+    #[arg(long, env = "LOOPSWAP_STREAM_CALL_COUNT", value_name = "N", requires = "proto")]
+    stream_call_count: Option<usize>,
+
+    /// Expect so many messages in each answer of a method that answers with a stream; another number is a wrong reply [default: as many as the requests
+    /// ask for, of grpc.testing.TestService; of others any number].
+    #[arg(long, env = "LOOPSWAP_REPLIES", value_name = "N", requires = "proto")]
+    replies: Option<u64>,
+
+    /// Pad the Greeter's name, or with --proto the field of --payload-field, with x to this many bytes; 0 leaves it as it is. The Greeter's reply is as long,
+    /// and a greeting more.
     #[arg(long, env = "LOOPSWAP_PAYLOAD", value_name = "BYTES", default_value_t = 0)]
     payload: usize,
+
+    /// Which field of each message --payload pads: a string or bytes, as in payload.body [default: none].
+    #[arg(long, env = "LOOPSWAP_PAYLOAD_FIELD", value_name = "FIELD", requires = "proto")]
+    payload_field: Option<String>,
 
     /// The number of the block for blocks.Blocks/Read [default: a random one each time, of the server's choice].
     #[arg(long, env = "LOOPSWAP_BLOCK", value_name = "N")]
@@ -99,14 +115,32 @@ impl Args {
         let of_ours = |method| self.proto.is_none() && call == method;
         let misplaced = [
             ("--data", SAY_HELLO, self.data.is_some() && self.proto.is_none() && call != SAY_HELLO),
-            ("--payload", SAY_HELLO, self.payload > 0 && !of_ours(SAY_HELLO)),
+            ("--payload", SAY_HELLO, self.payload > 0 && self.proto.is_none() && call != SAY_HELLO),
             ("--block", READ, self.block.is_some() && !of_ours(READ)),
         ];
         if let Some((flag, method, _)) = misplaced.into_iter().find(|(_, _, is_misplaced)| *is_misplaced) {
             return Err(Error::usage(format!("{flag} is for {method}; ask for it by --call, or leave {flag} out")));
         }
         if let Some(proto) = &self.proto {
-            return Ok(Workload::Method(Method::read(proto, &self.import_path, call, self.data.as_deref().unwrap_or("{}"))?));
+            let padding = match (self.payload, self.payload_field.as_deref()) {
+                (0, None) => None,
+                (_, None) => {
+                    return Err(Error::usage(
+                        "--payload with --proto pads the field that --payload-field names; name one, as in payload.body",
+                    ));
+                }
+                (0, Some(_)) => return Err(Error::usage("--payload-field names what --payload pads; say to how many bytes by --payload")),
+                (n_bytes, Some(field)) => Some((field, n_bytes)),
+            };
+            return Ok(Workload::Method(Method::read(&MethodCall {
+                proto,
+                includes: &self.import_path,
+                call,
+                json: self.data.as_deref().unwrap_or("{}"),
+                n_messages: self.stream_call_count,
+                n_replies: self.replies,
+                padding,
+            })?));
         }
         match call {
             SAY_HELLO => {

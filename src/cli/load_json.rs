@@ -32,6 +32,9 @@ pub(super) struct Json<'a> {
     /// With `wrong_replies` they make `count`.
     statuses: BTreeMap<&'static str, u64>,
     errors: Vec<Message<'a>>,
+    /// Where requests or answers are streams; else null. What was received is that of the right calls.
+    messages_sent_a_call: Option<u64>,
+    messages_received: Option<u64>,
     wrong_replies: u64,
     /// Calls without a reply when the run was interrupted; not in `count`.
     abandoned: u64,
@@ -64,6 +67,8 @@ impl<'a> Json<'a> {
             latency_ms: latencies.map(percentiles),
             statuses: report.statuses.iter().copied().collect(),
             errors: report.errors.iter().map(|(message, count)| Message { message, count: *count }).collect(),
+            messages_sent_a_call: report.messages.map(|messages| messages.sent_a_call),
+            messages_received: report.messages.map(|messages| messages.received),
             wrong_replies: report.wrong_replies,
             abandoned: report.abandoned,
             interrupted: matches!(report.early, Some(Early::Interrupted)),
@@ -83,6 +88,7 @@ fn ms(duration: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::Messages;
 
     #[test]
     fn the_names_stay_as_they_are() {
@@ -103,13 +109,15 @@ mod tests {
             }),
             statuses: vec![("OK", 1), ("INTERNAL", 1)],
             errors: vec![("INTERNAL: no".into(), 1)],
+            messages: Some(Messages { sent_a_call: 2, received: 7 }),
             early: Some(Early::Interrupted),
         };
         let facts = Facts { concurrency: 2, connections: 1, rps: 0, addr: "[::1]:9999".into(), runtime: "tokio" };
         let expected = concat!(
             r#"{"count":3,"ok":1,"total_s":1.5,"slowest_ms":3.0,"fastest_ms":1.0,"average_ms":1.5,"requests_per_second":2.0,"#,
             r#""latency_ms":{"p10":2.0,"p25":2.0,"p50":2.0,"p75":2.0,"p90":2.0,"p95":2.0,"p99":2.0,"p999":2.0},"#,
-            r#""statuses":{"INTERNAL":1,"OK":1},"errors":[{"message":"INTERNAL: no","count":1}],"wrong_replies":1,"#,
+            r#""statuses":{"INTERNAL":1,"OK":1},"errors":[{"message":"INTERNAL: no","count":1}],"#,
+            r#""messages_sent_a_call":2,"messages_received":7,"wrong_replies":1,"#,
             r#""abandoned":4,"interrupted":true,"gave_up":null,"#,
             r#""concurrency":2,"connections":1,"rps":0,"addr":"[::1]:9999","runtime":"tokio"}"#,
         );

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::cli::terminal::{BAD, BAR, GOOD, HEADING, styled};
-use crate::load::{Amount, Early, Latencies, Report};
+use crate::load::{Amount, Early, Latencies, Messages, Report};
 
 /// The longest bar of the histogram, in characters.
 const BAR_LEN: u64 = 40;
@@ -18,7 +18,8 @@ pub(super) fn text(report: &Report, amount: Amount, coloured: bool) -> String {
 
 fn write_to(out: &mut String, report: &Report, amount: Amount, coloured: bool) -> std::fmt::Result {
     let heading = styled(HEADING, coloured);
-    let of = |pick: fn(&Latencies) -> Duration| time(report.latencies.as_ref().map_or(Duration::ZERO, pick));
+    // Where no call was right, none has a latency.
+    let of = |pick: fn(&Latencies) -> Duration| report.latencies.as_ref().map_or("-".into(), |latencies| time(pick(latencies)));
     writeln!(out, "{heading}Summary:{heading:#}")?;
     writeln!(out, "  Count:\t{}", report.count)?;
     writeln!(out, "  Total:\t{}", time(report.total))?;
@@ -26,6 +27,9 @@ fn write_to(out: &mut String, report: &Report, amount: Amount, coloured: bool) -
     writeln!(out, "  Fastest:\t{}", of(|latencies| latencies.fastest))?;
     writeln!(out, "  Average:\t{}", of(|latencies| latencies.average))?;
     writeln!(out, "  Requests/sec:\t{:.2}", report.requests_per_second())?;
+    if let Some(Messages { sent_a_call, received }) = report.messages {
+        writeln!(out, "  Messages:\t{sent_a_call} sent by each call; {received} received, {:.2} a right call", mean(received, report.ok))?;
+    }
     if let Some(latencies) = &report.latencies {
         writeln!(out, "\n{heading}Response time histogram:{heading:#}")?;
         write_histogram(out, latencies, coloured)?;
@@ -102,6 +106,11 @@ fn time(duration: Duration) -> String {
     }
 }
 
+/// 0 where there is nothing to divide by.
+fn mean(sum: u64, n: u64) -> f64 {
+    if n == 0 { 0.0 } else { sum as f64 / n as f64 }
+}
+
 fn ms(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1e6
 }
@@ -137,6 +146,7 @@ mod tests {
             latencies: Some(latencies),
             statuses: vec![("OK", 10_000)],
             errors: Vec::new(),
+            messages: None,
             early: None,
         }
     }
@@ -184,6 +194,7 @@ Status code distribution:
             latencies: None,
             statuses: vec![("DEADLINE_EXCEEDED", 10), ("UNAVAILABLE", 100)],
             errors: vec![("UNAVAILABLE: the connection broke".into(), 100), ("wrong reply: \"Bye\"".into(), 2)],
+            messages: None,
             early: Some(Early::GivenUp(Status::unavailable("nobody listens"))),
         };
         let expected = "
@@ -199,8 +210,17 @@ Error distribution:
 Given up after 112 of 200 calls; 3 more had no reply yet; no connection is left: nobody listens
 ";
         let text = text(&report, Amount::Calls(200), false);
-        assert!(text.contains("  Total:\t500 ns\n  Slowest:\t0 ns\n"), "{text}");
+        assert!(text.contains("  Total:\t500 ns\n  Slowest:\t-\n  Fastest:\t-\n  Average:\t-\n"), "{text}");
         assert!(text.ends_with(expected), "{text}");
+    }
+
+    #[test]
+    fn messages_are_counted_where_they_stream() {
+        let streams = |received, ok| Report { messages: Some(Messages { sent_a_call: 3, received }), ok, ..report() };
+        let text = |report| text(&report, Amount::Calls(10_000), false);
+        let (some, none) = (text(streams(50_000, 10_000)), text(streams(0, 0)));
+        assert!(some.contains("\n  Messages:\t3 sent by each call; 50000 received, 5.00 a right call\n"), "{some}");
+        assert!(none.contains("; 0 received, 0.00 a right call\n"), "{none}");
     }
 
     #[test]

@@ -44,26 +44,27 @@
 //! }
 //! ```
 
-// The library's: the channel, in `current`; `reset` is what a reset means, `timeout` writes grpc-timeout, `hint` guesses what a server speaks that does not
+// The library's: the channel, in `channel`; `reset` is what a reset means, `timeout` writes grpc-timeout, `hint` guesses what a server speaks that does not
 // speak HTTP/2.
 //
-// For `loopswap call` and `load`, calls as bytes that are made again and again:
+// For `loopswap call` and `load`, calls as bytes that are made again and again. A call sends all its messages ahead; nothing waits for a reply before it
+// sends the next.
 // * `target` turns what a person wrote into addresses, and says what to do when nobody answers there.
 // * `prepared` is a call as bytes, so that making it again costs no encoding, and the reply that is expected, so that a right one is only compared.
-// * `channel` is a connection with its calls: one receive, all its frames, the ends of calls, new calls, one send. It is no task: who owns it polls it.
-// * `answer` reads what comes back for a call; `status` knows the rules by which an answer, or its absence, becomes a gRPC status.
+// * `prepared_channel` is a connection with its calls: one receive, all its frames, the ends of calls, new calls, one send. It is no task: who owns it polls it.
+// * `answer` reads what comes back for a call, one message or a stream of them; `status` knows the rules by which an answer, or its absence, becomes a gRPC status.
 // * `once` makes one call.
 
 #[cfg(feature = "cli")]
 mod answer;
-#[cfg(feature = "cli")]
 mod channel;
-mod current;
 mod hint;
 #[cfg(feature = "cli")]
 mod once;
 #[cfg(feature = "cli")]
 mod prepared;
+#[cfg(feature = "cli")]
+mod prepared_channel;
 mod reset;
 #[cfg(feature = "cli")]
 mod status;
@@ -71,14 +72,14 @@ mod status;
 mod target;
 mod timeout;
 
-pub use current::{Channel, Endpoint, ResponseBody, ResponseFuture};
+pub use channel::{Channel, Endpoint, ResponseBody, ResponseFuture};
 
 #[cfg(feature = "cli")]
 pub(crate) use {
     answer::Ended,
-    channel::{PreparedChannel, Ticket},
     once::{SAY_HELLO, call_once, run_on},
-    prepared::Prepared,
+    prepared::{Inspector, Prepared},
+    prepared_channel::{PreparedChannel, Ticket},
     status::{code_name, late},
     target::Target,
 };

@@ -54,7 +54,7 @@ pub(crate) async fn call_once<R: Runtime>(
             channel.flush(cx, runtime.now(), &mut told);
             match ended.take() {
                 Some(Ended::Message(message)) => return Poll::Ready(Ok(message)),
-                Some(Ended::AsExpected) => return Poll::Ready(Err(Status::internal("no reply was expected"))),
+                Some(Ended::AsExpected | Ended::Stream { .. }) => return Poll::Ready(Err(Status::internal("no such reply was expected"))),
                 Some(Ended::Failed(status) | Ended::Unprocessed(status)) => return Poll::Ready(Err(status)),
                 None if received => {}
                 None => return Poll::Pending,

@@ -1,5 +1,7 @@
-//! A unary call as bytes: made once, sent any number of times.
+//! A call as bytes: made once, sent any number of times.
 
+use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -11,7 +13,7 @@ use crate::client::timeout::grpc_timeout;
 use crate::http2::client::Request;
 
 /// The prefix of a message: whether it is compressed, and its length in four bytes (gRPC, PROTOCOL-HTTP2.md).
-const PREFIX_BYTES: usize = 5;
+pub(super) const PREFIX_BYTES: usize = 5;
 
 /// The whole message of a body.
 ///
@@ -46,6 +48,30 @@ pub(crate) struct Prepared {
     timeout: Duration,
     /// The body of the reply that is right; empty where none is known.
     expected: Bytes,
+    /// Who looks at the messages of an answer that is a stream; `None` where an answer is one message.
+    inspector: Option<Inspector>,
+}
+
+/// Looks at the messages of answers that are streams: at which place in its answer each stands, from 0 on, and what it says. An error says what is wrong with it.
+#[derive(Clone)]
+pub(crate) struct Inspector(Rc<Inspect>);
+
+type Inspect = dyn Fn(u64, &[u8]) -> Result<(), String>;
+
+impl Inspector {
+    pub(crate) fn new(inspect: impl Fn(u64, &[u8]) -> Result<(), String> + 'static) -> Self {
+        Self(Rc::new(inspect))
+    }
+
+    pub(super) fn inspect(&self, place: u64, message: &[u8]) -> Result<(), String> {
+        (self.0)(place, message)
+    }
+}
+
+impl fmt::Debug for Inspector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inspector")
+    }
 }
 
 impl Prepared {
@@ -61,13 +87,26 @@ impl Prepared {
         let bad = |error: &dyn std::fmt::Display| Error::usage(format!("bad address `{}`: {error}", target.text()));
         let authority = Authority::try_from(target.authority()).map_err(|error| bad(&error).with_source(error))?;
         let path = PathAndQuery::try_from(path).map_err(|error| bad(&error).with_source(error))?;
-        Ok(Self { path: path.to_string(), authority: authority.to_string(), body: framed(message), timeout, expected: Bytes::new() })
+        let (path, authority, body) = (path.to_string(), authority.to_string(), framed(&[message]));
+        Ok(Self { path, authority, body, timeout, expected: Bytes::new(), inspector: None })
     }
 
     /// A reply of these bytes is told from others while it arrives, and not kept.
     #[must_use]
     pub(crate) fn expecting(self, message: &[u8]) -> Self {
-        Self { expected: framed(message), ..self }
+        Self { expected: framed(&[message]), ..self }
+    }
+
+    /// The method takes a stream: these messages, all of them sent ahead.
+    #[must_use]
+    pub(crate) fn sending(self, messages: &[Vec<u8>]) -> Self {
+        Self { body: framed(messages), ..self }
+    }
+
+    /// An answer is a stream of any number of messages, each of which is looked at.
+    #[must_use]
+    pub(crate) fn inspecting(self, inspector: Inspector) -> Self {
+        Self { inspector: Some(inspector), ..self }
     }
 
     /// How long the call may take.
@@ -78,6 +117,11 @@ impl Prepared {
     /// The body of the reply that is right; empty where none is known.
     pub(super) fn expected(&self) -> &[u8] {
         &self.expected
+    }
+
+    /// Who looks at the messages of an answer that is a stream.
+    pub(super) fn inspector(&self) -> Option<&Inspector> {
+        self.inspector.as_ref()
     }
 
     /// The request, for one connection (gRPC, PROTOCOL-HTTP2.md, "Requests").
@@ -96,11 +140,14 @@ impl Prepared {
     }
 }
 
-fn framed(message: &[u8]) -> Bytes {
-    let mut framed = BytesMut::with_capacity(PREFIX_BYTES + message.len());
-    framed.put_u8(0);
-    framed.put_u32(u32::try_from(message.len()).expect("prost bounds a message by 2 GiB"));
-    framed.put_slice(message);
+/// Messages, one behind the other.
+fn framed(messages: &[impl AsRef<[u8]>]) -> Bytes {
+    let mut framed = BytesMut::with_capacity(messages.iter().map(|message| PREFIX_BYTES + message.as_ref().len()).sum());
+    for message in messages.iter().map(AsRef::as_ref) {
+        framed.put_u8(0);
+        framed.put_u32(u32::try_from(message.len()).expect("prost bounds a message by 2 GiB"));
+        framed.put_slice(message);
+    }
     framed.freeze()
 }
 
@@ -114,7 +161,9 @@ mod tests {
     #[test]
     fn frames_the_message() {
         let message = HelloRequest { name: "Joe".into(), sleep_millisecond: 10 };
-        assert_eq!(&framed(&message.encode_to_vec())[..], b"\0\0\0\0\x07\x0a\x03Joe\x10\x0a");
+        assert_eq!(&framed(&[message.encode_to_vec()])[..], b"\0\0\0\0\x07\x0a\x03Joe\x10\x0a");
+        assert_eq!(&framed(&["ab", "", "c"])[..], b"\0\0\0\0\x02ab\0\0\0\0\0\0\0\0\0\x01c");
+        assert!(framed(&[""; 0]).is_empty());
     }
 
     #[test]

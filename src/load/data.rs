@@ -37,7 +37,7 @@ pub(crate) fn parse_data(json: &str) -> Result<HelloRequest, serde_json::Error> 
     Ok(HelloRequest { name, sleep_millisecond })
 }
 
-/// The longest name that is asked for, in bytes: with the rest of a message it is below gRPC's default limit of 4 MiB, and so is the reply.
+/// The longest name, or other field, that is asked for, in bytes: with the rest of a message it is below gRPC's default limit of 4 MiB, and so is the reply.
 const NAME_BYTES_MAX: usize = 4_000_000;
 
 /// Pads the name to this many bytes; 0 leaves it as it is.
@@ -46,17 +46,24 @@ const NAME_BYTES_MAX: usize = 4_000_000;
 ///
 /// It is longer already, or would be longer than a server takes.
 pub(crate) fn pad_name(request: &mut HelloRequest, n_bytes: usize) -> Result<(), Error> {
-    let len = request.name.len();
+    if n_bytes > 0 {
+        request.name.extend(std::iter::repeat_n('x', missing(request.name.len(), n_bytes)?));
+    }
+    Ok(())
+}
+
+/// How many bytes are to be added to `len`, so that they are `n_bytes`.
+///
+/// # Errors
+///
+/// There are more already, or would be more than a server takes.
+pub(super) fn missing(len: usize, n_bytes: usize) -> Result<usize, Error> {
     if n_bytes > NAME_BYTES_MAX {
         return Err(Error::usage(format!("--payload {n_bytes} is more than servers take in a message; ask for {NAME_BYTES_MAX} or fewer")));
     }
-    if n_bytes > 0 && n_bytes < len {
-        return Err(Error::usage(format!(
-            "--payload {n_bytes} is less than the {len} bytes of the name; ask for more, or shorten the name"
-        )));
-    }
-    request.name.extend(std::iter::repeat_n('x', n_bytes.saturating_sub(len)));
-    Ok(())
+    n_bytes.checked_sub(len).ok_or_else(|| {
+        Error::usage(format!("--payload {n_bytes} is less than the {len} bytes that are there; ask for more, or shorten what is padded"))
+    })
 }
 
 #[cfg(test)]
@@ -85,7 +92,7 @@ mod tests {
         assert_eq!(padded(3).unwrap(), "Jö");
         assert_eq!(padded(5).unwrap(), "Jöxx");
         assert_eq!(padded(NAME_BYTES_MAX).unwrap().len(), NAME_BYTES_MAX);
-        assert!(padded(2).unwrap_err().contains("--payload 2 is less than the 3 bytes of the name"));
+        assert!(padded(2).unwrap_err().contains("--payload 2 is less than the 3 bytes that are there"));
         assert!(padded(NAME_BYTES_MAX + 1).unwrap_err().contains("ask for 4000000 or fewer"));
     }
 

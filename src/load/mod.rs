@@ -4,12 +4,14 @@
 //! * `workload` is what every call is: its bytes, and which replies are right.
 //! * `session` is one series of calls: its tickets, and how they end; `link` uses them up, on a connection that is opened anew when it breaks.
 //! * `tally` counts as the calls end; `report` is what it comes to.
-//! * `data` reads a HelloRequest from JSON; `method` finds a method of any service in a .proto file, and its request in JSON.
+//! * `data` reads a HelloRequest from JSON; `method` finds a method of any service in a .proto file, and its requests in JSON;
+//!   `promise` is what is known of the replies to them.
 
 mod data;
 mod link;
 mod method;
 mod plan;
+mod promise;
 mod report;
 mod session;
 mod tally;
@@ -30,11 +32,11 @@ use crate::client::run_on;
 
 pub(crate) use data::{pad_name, parse_data};
 use link::Link;
-pub(crate) use method::Method;
+pub(crate) use method::{Method, MethodCall};
 pub(crate) use plan::{Amount, Plan};
 #[cfg(test)]
 pub(crate) use report::Bucket;
-pub(crate) use report::{Early, Latencies, Report};
+pub(crate) use report::{Early, Latencies, Messages, Report};
 use workload::Judge;
 pub(crate) use workload::Workload;
 

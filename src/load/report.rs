@@ -26,8 +26,19 @@ pub(crate) struct Report {
     pub(crate) statuses: Vec<(&'static str, u64)>,
     /// Messages of what went wrong, the most frequent first.
     pub(crate) errors: Vec<(String, u64)>,
+    /// Where requests or answers are streams.
+    pub(crate) messages: Option<Messages>,
     /// Why the run ended before it was over.
     pub(crate) early: Option<Early>,
+}
+
+/// The messages of calls that stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Messages {
+    /// By each call.
+    pub(crate) sent_a_call: u64,
+    /// In the answers of the right calls together.
+    pub(crate) received: u64,
 }
 
 /// How long calls took.

@@ -17,7 +17,7 @@ use crate::client::Ended;
 use crate::load::link::Link;
 use crate::load::tally::{Outcome, Tally};
 use crate::load::workload::Judge;
-use crate::load::{Amount, Early, Plan, Progress, Report};
+use crate::load::{Amount, Early, Messages, Plan, Progress, Report};
 
 /// How long calls under way may take to end after the run was told to stop; then they are left uncounted.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -52,7 +52,9 @@ pub(super) async fn run<R: Runtime>(
     }
     let given_up = session.given_up.take().filter(|_| session.next(runtime.now()).is_some());
     let early = if interrupted { Some(Early::Interrupted) } else { given_up.map(Early::GivenUp) };
-    session.tally.borrow().report(early, session.n_begun.get() - session.n_ended.get())
+    let report = session.tally.borrow().report(early, session.n_begun.get() - session.n_ended.get());
+    let messages = plan.workload.sends().map(|sent| Messages { sent_a_call: sent as u64, received: session.tally.borrow().n_messages() });
+    Report { messages, ..report }
 }
 
 /// Waits for the future; `false` when the order to stop came first.
@@ -162,7 +164,7 @@ impl Session {
     pub(super) fn ended(&self, how: Ended, due: Instant, now: Instant) {
         let outcome = self.judge.outcome(how);
         self.n_ended.set(self.n_ended.get() + 1);
-        if !matches!(outcome, Outcome::Right) {
+        if !matches!(outcome, Outcome::Right { .. }) {
             self.n_failed.set(self.n_failed.get() + 1);
         }
         self.tally.borrow_mut().add(outcome, due, now);

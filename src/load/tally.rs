@@ -22,8 +22,8 @@ const N_STEPS: u32 = 10;
 /// How a call ended.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// With OK, and the reply that was expected.
-    Right,
+    /// With OK, and the reply that was expected: so many messages.
+    Right { n_messages: u64 },
     /// With OK, and something else.
     Wrong(String),
     /// With another status.
@@ -37,6 +37,8 @@ pub(super) struct Tally {
     last: Instant,
     count: u64,
     wrong_replies: u64,
+    /// Of right calls.
+    n_messages: u64,
     codes: [u64; N_CODES],
     messages: BTreeMap<String, u64>,
     /// In nanoseconds, to three digits.
@@ -53,6 +55,7 @@ impl Tally {
             last: start,
             count: 0,
             wrong_replies: 0,
+            n_messages: 0,
             codes: [0; N_CODES],
             messages: BTreeMap::new(),
             latencies: Histogram::new(3).expect("0 to 5 digits can be kept"),
@@ -67,7 +70,8 @@ impl Tally {
         self.last = ended;
         self.count += 1;
         match outcome {
-            Outcome::Right => {
+            Outcome::Right { n_messages } => {
+                self.n_messages += n_messages;
                 self.codes[Code::Ok as usize] += 1;
                 let latency = ended.saturating_duration_since(due);
                 self.fastest = self.fastest.min(latency);
@@ -91,6 +95,12 @@ impl Tally {
         *self.messages.entry(if is_one_too_many { "other messages".into() } else { message }).or_default() += 1;
     }
 
+    /// The messages of the right calls' answers.
+    pub(super) fn n_messages(&self) -> u64 {
+        self.n_messages
+    }
+
+    /// What it comes to, without the messages of streams.
     pub(super) fn report(&self, early: Option<Early>, abandoned: u64) -> Report {
         let mut errors: Vec<_> = self.messages.iter().map(|(message, n)| (message.clone(), *n)).collect();
         // The sort is stable: among equals, by message.
@@ -105,6 +115,7 @@ impl Tally {
             latencies: self.latencies(),
             statuses: codes.map(|(code, n)| (code_name(Code::from_i32(code as i32)), *n)).collect(),
             errors,
+            messages: None,
             early,
         }
     }
@@ -155,7 +166,7 @@ mod tests {
         let mut tally = Tally::new(start);
         let mut now = start;
         for n in 1..=100 {
-            tally.add(Outcome::Right, now, now + MS * n);
+            tally.add(Outcome::Right { n_messages: 1 }, now, now + MS * n);
             now += MS * n;
         }
         tally
@@ -189,8 +200,8 @@ mod tests {
     fn all_calls_alike_make_one_bucket() {
         let now = Instant::now();
         let mut tally = Tally::new(now);
-        tally.add(Outcome::Right, now, now + MS);
-        tally.add(Outcome::Right, now, now + MS);
+        tally.add(Outcome::Right { n_messages: 1 }, now, now + MS);
+        tally.add(Outcome::Right { n_messages: 1 }, now, now + MS);
         let histogram = tally.report(None, 0).latencies.unwrap().histogram;
         assert_eq!(histogram.iter().map(|bucket| bucket.count).collect::<Vec<_>>(), [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     }

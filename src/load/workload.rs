@@ -2,13 +2,15 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use prost::Message;
 
 use crate::Error;
-use crate::blocks::{AppendReply, AppendRequest, ReadReply, ReadRequest, holds};
-use crate::client::{Ended, Prepared, SAY_HELLO};
+use crate::blocks::{AppendReply, AppendRequest, ReadReply, ReadRequest, contents, holds};
+use crate::client::{Ended, Inspector, Prepared, SAY_HELLO};
 use crate::greeter::{HelloReply, HelloRequest};
+use crate::load::promise::Promise;
 use crate::load::tally::Outcome;
 use crate::load::{Method, Plan};
 
@@ -23,7 +25,7 @@ pub(crate) enum Workload {
     SayHello(HelloRequest),
     /// The Blocks read a block; without a number a random one.
     ReadBlock(Option<u64>),
-    /// The Blocks append a block.
+    /// The Blocks append a block, and one is uploaded.
     AppendBlock,
     /// A method of somebody's service, whose reply is of a known type.
     Method(Method),
@@ -39,13 +41,21 @@ impl Workload {
         }
     }
 
-    /// The request's message.
-    fn message(&self) -> Vec<u8> {
+    /// The request's messages.
+    fn messages(&self) -> Vec<Vec<u8>> {
         match self {
-            Self::SayHello(request) => request.encode_to_vec(),
-            Self::ReadBlock(block) => ReadRequest { block: *block }.encode_to_vec(),
-            Self::AppendBlock => AppendRequest {}.encode_to_vec(),
-            Self::Method(method) => method.request.clone(),
+            Self::SayHello(request) => vec![request.encode_to_vec()],
+            Self::ReadBlock(block) => vec![ReadRequest { block: *block }.encode_to_vec()],
+            Self::AppendBlock => vec![AppendRequest { data: contents(0) }.encode_to_vec()],
+            Self::Method(method) => method.requests.clone(),
+        }
+    }
+
+    /// How many messages a call sends, where requests or answers are streams.
+    pub(super) fn sends(&self) -> Option<usize> {
+        match self {
+            Self::Method(method) if method.streams_requests || method.streams_replies => Some(method.requests.len()),
+            _ => None,
         }
     }
 
@@ -54,7 +64,7 @@ impl Workload {
             Self::SayHello(request) => Judge::Greeting(format!("Hello, {}!", request.name)),
             Self::ReadBlock(block) => Judge::Block { asked_for: *block },
             Self::AppendBlock => Judge::Appended { seen: RefCell::default() },
-            Self::Method(method) => Judge::Decodes { method: method.clone(), last: RefCell::default() },
+            Self::Method(method) => Judge::Decodes(Rc::new(Replies { method: method.clone(), last: RefCell::default() })),
         }
     }
 }
@@ -68,8 +78,44 @@ pub(super) enum Judge {
     Block { asked_for: Option<u64> },
     /// A number that was not seen before: these were, at some 16 bytes a call.
     Appended { seen: RefCell<HashSet<u64>> },
-    /// What decodes; the last reply that did needs no decoding again.
-    Decodes { method: Method, last: RefCell<Vec<u8>> },
+    /// What decodes, and keeps what was promised.
+    Decodes(Rc<Replies>),
+}
+
+/// The replies of a method from a file.
+#[derive(Debug)]
+pub(super) struct Replies {
+    method: Method,
+    /// The last one that was right, with what was promised of it: the same again needs no decoding.
+    last: RefCell<(Option<Promise>, Vec<u8>)>,
+}
+
+impl Replies {
+    /// Whether the reply at this place of its answer is right; if not, what is wrong.
+    fn check(&self, place: u64, message: &[u8]) -> Result<(), String> {
+        let mut last = self.last.borrow_mut();
+        let promise = self.method.promise(place);
+        if promise == last.0 && message == last.1 {
+            return Ok(());
+        }
+        if let Some(why) = self.method.reject(place, message) {
+            return Err(why);
+        }
+        last.0 = promise;
+        last.1.clear();
+        last.1.extend_from_slice(message);
+        Ok(())
+    }
+
+    /// Whether an answer has as many messages as it is to have.
+    fn check_number(&self, n_messages: u64) -> Result<(), String> {
+        match self.method.n_replies {
+            Some(expected) if expected != n_messages => {
+                Err(format!("wrong reply: a stream of {n_messages} messages where {expected} were expected"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// How much of a wrong reply is shown, in characters.
@@ -83,11 +129,15 @@ impl Judge {
     /// The plan's target or timeout means nothing to a call.
     pub(super) fn new(plan: &Plan) -> Result<(Self, Prepared), Error> {
         let Plan { workload, target, timeout, .. } = plan;
-        let call = Prepared::new(target, workload.path(), &workload.message(), *timeout)?;
+        let call = Prepared::new(target, workload.path(), &[], *timeout)?.sending(&workload.messages());
         let judge = workload.judge();
         let call = match &judge {
             Self::Greeting(message) => call.expecting(&HelloReply { message: message.clone() }.encode_to_vec()),
-            Self::Block { .. } | Self::Appended { .. } | Self::Decodes { .. } => call,
+            Self::Decodes(replies) if replies.method.streams_replies => {
+                let replies = Rc::clone(replies);
+                call.inspecting(Inspector::new(move |place, message| replies.check(place, message)))
+            }
+            Self::Block { .. } | Self::Appended { .. } | Self::Decodes(_) => call,
         };
         Ok((judge, call))
     }
@@ -95,8 +145,12 @@ impl Judge {
     #[inline]
     pub(super) fn outcome(&self, how: Ended) -> Outcome {
         match how {
-            Ended::AsExpected => Outcome::Right,
-            Ended::Message(message) => self.check(&message).map_or_else(Outcome::Wrong, |()| Outcome::Right),
+            Ended::AsExpected => Outcome::Right { n_messages: 1 },
+            Ended::Message(message) => self.check(&message).map_or_else(Outcome::Wrong, |()| Outcome::Right { n_messages: 1 }),
+            Ended::Stream { wrong: Some(what), .. } => Outcome::Wrong(what),
+            Ended::Stream { n_messages, wrong: None } => {
+                self.check_number(n_messages).map_or_else(Outcome::Wrong, |()| Outcome::Right { n_messages })
+            }
             Ended::Failed(status) | Ended::Unprocessed(status) => Outcome::Failed(status),
         }
     }
@@ -111,8 +165,13 @@ impl Judge {
                     AppendReply::decode(message).map_err(|error| format!("wrong reply: not an AppendReply: {error}"))?;
                 if seen.borrow_mut().insert(block) { Ok(()) } else { Err(format!("wrong reply: block {block} was appended twice")) }
             }
-            Self::Decodes { method, last } => check_decodes(message, method, &mut last.borrow_mut()),
+            Self::Decodes(replies) => replies.check(0, message),
         }
+    }
+
+    /// Whether a stream has as many messages as it is to have. Each was looked at when it came.
+    fn check_number(&self, n_messages: u64) -> Result<(), String> {
+        if let Self::Decodes(replies) = self { replies.check_number(n_messages) } else { Ok(()) }
     }
 }
 
@@ -133,17 +192,6 @@ fn check_block(message: &[u8], asked_for: Option<u64>) -> Result<(), String> {
     if holds(block, &data) { Ok(()) } else { Err(format!("wrong reply: {} bytes that are not what block {block} holds", data.len())) }
 }
 
-fn check_decodes(message: &[u8], method: &Method, last: &mut Vec<u8>) -> Result<(), String> {
-    if message != last.as_slice() {
-        if let Some(why) = method.reject(message) {
-            return Err(why);
-        }
-        last.clear();
-        last.extend_from_slice(message);
-    }
-    Ok(())
-}
-
 /// A text in quotes; of a long one the beginning, and how long it is.
 fn shown(text: &str) -> String {
     match text.char_indices().nth(SHOWN_MAX) {
@@ -157,7 +205,6 @@ mod tests {
     use tonic::Status;
 
     use super::*;
-    use crate::blocks::contents;
 
     #[test]
     fn a_greeting_is_right_in_any_encoding() {
@@ -193,7 +240,7 @@ mod tests {
     #[test]
     fn how_a_call_ended_is_kept() {
         let judge = Workload::ReadBlock(None).judge();
-        assert!(matches!(judge.outcome(Ended::AsExpected), Outcome::Right));
+        assert!(matches!(judge.outcome(Ended::AsExpected), Outcome::Right { n_messages: 1 }));
         assert!(matches!(judge.outcome(Ended::Message(b"\x12\x7f".to_vec())), Outcome::Wrong(_)));
         assert!(matches!(judge.outcome(Ended::Failed(Status::out_of_range(""))), Outcome::Failed(_)));
     }

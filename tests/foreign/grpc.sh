@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# gRPC's clients: Python's, Go's, ghz, and h2load with gRPC's messages; and our load generator against gRPC's Python server.
+# gRPC's Python client, ghz, and h2load with gRPC's messages; and our load generator against gRPC's Python server.
 # shellcheck disable=SC2154 # $work and its like are those of `run`
 
 with_greeter() {
@@ -20,14 +20,6 @@ with_greeter() {
   # It has sent the SIGTERM, unless it failed before; a second one would cut calls.
   grep -q 'SIGTERM: draining' "$work/stderr" || kill -TERM "$server" 2>/dev/null || true
   await_stop "$loop"
-}
-
-with_interop() {
-  local loop=$1 engine=$2 name="$1: interop on $2"
-  start "$name" "$interop" --runtime "$loop" --http2 "$engine" --port 0 || return 0
-  python "$name" interop.py "$addr" "$work/interop.pb" "$engine"
-  if [ "$engine" = native ]; then grpc_go "$name"; fi
-  stop "$name"
 }
 
 # Our load generator on this loop, against gRPC's Python server.
@@ -76,22 +68,6 @@ python() {
     failed "$name: python: $script ended with $code"
     tail -n 20 "$work/python-stderr"
   fi
-}
-
-# grpc-go's client of the same tests: those that want neither TLS nor credentials.
-grpc_go() {
-  local name=$1 test_case
-  for test_case in empty_unary large_unary client_streaming server_streaming ping_pong empty_stream timeout_on_sleeping_server \
-    cancel_after_begin cancel_after_first_response custom_metadata status_code_and_message special_status_message unimplemented_method \
-    unimplemented_service; do
-    if timeout 30 "$tools/bin/client" --use_tls=false --server_host="${addr%:*}" --server_port="${addr##*:}" --test_case="$test_case" \
-      >"$work/grpc-go" 2>&1; then
-      passed "$name: grpc-go: $test_case"
-    else
-      failed "$name: grpc-go: $test_case"
-      tail -n 20 "$work/grpc-go"
-    fi
-  done
 }
 
 # The command of the article that the experiment reproduces, with fewer calls.

@@ -17,6 +17,10 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 # Seconds: what takes milliseconds on an idle machine may take this long.
 PATIENCE = 20
 
+# Calls of a soak test, one behind the other, and of those that run at once. The descriptions leave the numbers to who runs them.
+N_SOAK = 20
+N_CONCURRENT = 50
+
 OPTIONS = [
     ("grpc.enable_http_proxy", 0),
     # Each channel has a connection of its own.
@@ -94,6 +98,11 @@ def sizes_of(responses):
     return [len(response.payload.body) for response in responses]
 
 
+def large_call(stub):
+    request = SimpleRequest(response_size=314159, payload=payload(271828))
+    equal(stub.UnaryCall(request, timeout=PATIENCE).payload.body, bytes(314159))
+
+
 def is_healthy(stub):
     equal(stub.EmptyCall(Empty(), timeout=PATIENCE), Empty())
 
@@ -124,8 +133,7 @@ def empty_unary(stub):
 
 @case
 def large_unary(stub):
-    request = SimpleRequest(response_size=314159, payload=payload(271828))
-    equal(stub.UnaryCall(request, timeout=PATIENCE).payload.body, bytes(314159))
+    large_call(stub)
 
 
 @case
@@ -233,6 +241,27 @@ def unimplemented_method(stub):
 def unimplemented_service(stub):
     fails(Code.UNIMPLEMENTED, lambda: stub.of_nobody.UnimplementedCall(Empty(), timeout=PATIENCE))
     is_healthy(stub)
+
+
+@case
+def rpc_soak(stub):
+    for _ in range(N_SOAK):
+        large_call(stub)
+
+
+@case
+def channel_soak(stub):
+    for _ in range(N_SOAK):
+        with grpc.insecure_channel(stub.address, OPTIONS) as channel:
+            large_call(Stub(channel, service_of("TestService")))
+
+
+@case
+def concurrent_large_unary(stub):
+    request = SimpleRequest(response_size=314159, payload=payload(271828))
+    calls = [stub.UnaryCall.future(request, timeout=PATIENCE) for _ in range(N_CONCURRENT)]
+    for call in calls:
+        equal(call.result().payload.body, bytes(314159))
 
 
 # More.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use loopswap::blocks::{AppendRequest, BLOCK_BYTES, BlocksClient, BlocksServer, FileBlocks, ReadRequest, Store, holds};
+use loopswap::blocks::{AppendRequest, BLOCK_BYTES, BlocksClient, BlocksServer, FileBlocks, ReadRequest, Store, contents, holds};
 use loopswap::{Http2, Loop, Server, Status};
 use tempfile::{TempDir, tempdir};
 use tonic::Code;
@@ -20,6 +20,7 @@ crate::on_every_loop!(
     reads_what_the_file_holds,
     refuses_blocks_that_are_not_there,
     appends_side_by_side,
+    an_upload_is_looked_at,
     the_file_may_not_grow_for_ever,
     a_full_file_system_is_told,
     a_file_that_is_cut_is_data_loss,
@@ -56,7 +57,7 @@ async fn read(client: &mut BlocksClient<Channel>, block: Option<u64>) -> Result<
 }
 
 async fn append(client: &mut BlocksClient<Channel>) -> Result<u64, Status> {
-    Ok(client.append(AppendRequest {}).await?.into_inner().block)
+    Ok(client.append(AppendRequest { data: contents(0) }).await?.into_inner().block)
 }
 
 fn assert_is_blocks(path: &Path, n: u64) {
@@ -133,6 +134,26 @@ fn appends_side_by_side(runtime: &str) {
             assert!(holds(block, &data));
         });
         assert_is_blocks(&path, N_BLOCKS + 100);
+    }
+}
+
+/// What is uploaded is block 0, or nothing; after anything else the file is as it was.
+fn an_upload_is_looked_at(runtime: &str) {
+    let (_directory, path) = file();
+    for (engine, n_before) in Http2::ALL.into_iter().zip([N_BLOCKS, N_BLOCKS + 1]) {
+        let server = serve_file(runtime, engine, &path, &[]);
+        block_on(async {
+            let mut client = blocks(&server).await;
+            let mut append = async |data| Ok(client.append(AppendRequest { data }).await?.into_inner().block);
+            for wrong in [contents(1), contents(0)[1..].to_vec(), vec![0]] {
+                let status: Status = append(wrong).await.unwrap_err();
+                assert_eq!(status.code(), Code::InvalidArgument);
+                assert!(status.message().contains("not what block 0 holds"), "{status}");
+            }
+            assert_is_blocks(&path, n_before);
+            assert_eq!(append(Vec::new()).await.unwrap(), n_before);
+            assert_is_blocks(&path, n_before + 1);
+        });
     }
 }
 

@@ -1,8 +1,10 @@
 //! gRPC's interoperability tests, on the example `interop`, with tonic's client. The cases and their figures are those of gRPC's
 //! doc/interop-test-descriptions.md; cases that want TLS, compression or credentials are left out.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use futures_util::stream;
 use prost::Message;
 use rustix::process::Signal;
@@ -12,7 +14,7 @@ use tonic::{Code, Request};
 
 use crate::examples::example;
 use crate::raw::{self, Connection, Fields, MAX_FRAME_SIZE, data, prefixed};
-use crate::support::{Served, block_on, served};
+use crate::support::{block_on, served};
 use testing::test_service_client::TestServiceClient;
 use testing::unimplemented_service_client::UnimplementedServiceClient;
 use testing::{
@@ -25,7 +27,7 @@ mod testing {
     loopswap::include_proto!("grpc.testing");
 }
 
-crate::on_every_loop!(
+crate::on_every_loop_and_engine!(
     empty_unary,
     large_unary,
     client_streaming,
@@ -37,27 +39,38 @@ crate::on_every_loop!(
     custom_metadata,
     status_code_and_message,
     special_status_message,
-    unimplemented,
+    unimplemented_method,
+    unimplemented_service,
     cancel_after_begin,
     cancel_after_first_response,
     timeout_on_sleeping_server,
+    rpc_soak,
+    channel_soak,
+    concurrent_large_unary,
     refuses_what_it_cannot_do
 );
 
+/// Calls of a soak test, one behind the other, and of those that run at once. The descriptions leave the numbers to who runs them.
+const N_SOAK: usize = 20;
+const N_CONCURRENT: usize = 50;
+
 type Client = TestServiceClient<Channel>;
 
-/// Runs a case with a client, on either engine, then ends the server, which has no call left.
-fn with_client(runtime: &str, case: impl AsyncFn(Client)) {
-    for engine in ["native", "hyper"] {
-        let mut server: Served = served(example("interop").args(["--runtime", runtime, "--http2", engine, "--port=0", "--use_tls=false"]));
-        block_on(async { case(TestServiceClient::new(channel(&server).await)).await });
-        server.signal(Signal::TERM);
-        assert_eq!(server.wait().code(), Some(0), "{engine}: nothing had to be cut");
-    }
+/// Runs a case with a server and its address, then ends the server, which has no call left.
+fn with_server(runtime: &str, engine: &str, case: impl FnOnce(SocketAddr)) {
+    let mut server = served(example("interop").args(["--runtime", runtime, "--http2", engine, "--port=0", "--use_tls=false"]));
+    case(server.addr());
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0), "nothing had to be cut");
 }
 
-async fn channel(server: &Served) -> Channel {
-    Endpoint::from_shared(format!("http://{}", server.addr())).expect("an address makes a URI").connect().await.expect("it listens")
+/// Runs a case with a client.
+fn with_client(runtime: &str, engine: &str, case: impl AsyncFnOnce(Client)) {
+    with_server(runtime, engine, |addr| block_on(async { case(TestServiceClient::new(channel(addr).await)).await }));
+}
+
+async fn channel(addr: SocketAddr) -> Channel {
+    Endpoint::from_shared(format!("http://{addr}")).expect("an address makes a URI").connect().await.expect("it listens")
 }
 
 fn zeros(n: usize) -> Option<Payload> {
@@ -87,30 +100,26 @@ async fn rest(responses: &mut tonic::Streaming<StreamingOutputCallResponse>) -> 
     sizes
 }
 
-fn empty_unary(runtime: &str) {
-    with_client(runtime, async |mut client| {
+fn empty_unary(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| {
         assert_eq!(client.empty_call(Empty {}).await.expect("it answers").into_inner(), Empty {});
     });
 }
 
-fn large_unary(runtime: &str) {
-    with_client(runtime, async |mut client| {
-        let request = SimpleRequest { response_size: 314_159, payload: zeros(271_828), ..Default::default() };
-        let response = client.unary_call(request).await.expect("it answers").into_inner();
-        assert_eq!(response.payload, zeros(314_159));
-    });
+fn large_unary(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| large_call(&mut client).await);
 }
 
-fn client_streaming(runtime: &str) {
-    with_client(runtime, async |mut client| {
+fn client_streaming(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| {
         let requests = [27_182, 8, 1_828, 45_904].map(|n| StreamingInputCallRequest { payload: zeros(n), ..Default::default() });
         let response = client.streaming_input_call(stream::iter(requests)).await.expect("it answers");
         assert_eq!(response.into_inner().aggregated_payload_size, 74_922);
     });
 }
 
-fn server_streaming(runtime: &str) {
-    with_client(runtime, async |mut client| {
+fn server_streaming(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| {
         let request = wants(&[31_415, 9, 2_653, 58_979], 0);
         let mut responses = client.streaming_output_call(request).await.expect("it answers").into_inner();
         assert_eq!(rest(&mut responses).await, [31_415, 9, 2_653, 58_979]);
@@ -118,8 +127,8 @@ fn server_streaming(runtime: &str) {
 }
 
 /// "Observe ResponseParameters.interval_us".
-fn pauses_between_responses(runtime: &str) {
-    with_client(runtime, async |mut client| {
+fn pauses_between_responses(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| {
         let pause = ResponseParameters { size: 1, interval_us: 20_000, ..Default::default() };
         let request = StreamingOutputCallRequest { response_parameters: vec![pause; 3], ..Default::default() };
         let start = Instant::now();
@@ -131,8 +140,8 @@ fn pauses_between_responses(runtime: &str) {
     });
 }
 
-fn ping_pong(runtime: &str) {
-    with_client(runtime, async |mut client| {
+fn ping_pong(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| {
         let (requests, outgoing) = ::tokio::sync::mpsc::channel(1);
         let outgoing = stream::unfold(outgoing, async |mut outgoing| outgoing.recv().await.map(|request| (request, outgoing)));
         let mut responses = client.full_duplex_call(outgoing).await.expect("it answers before the first request").into_inner();
@@ -146,16 +155,16 @@ fn ping_pong(runtime: &str) {
     });
 }
 
-fn half_duplex(runtime: &str) {
-    with_client(runtime, async |mut client| {
+fn half_duplex(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| {
         let requests = stream::iter([wants(&[7, 3], 27_182), wants(&[], 1), wants(&[31_415], 8)]);
         let mut responses = client.half_duplex_call(requests).await.expect("it answers").into_inner();
         assert_eq!(rest(&mut responses).await, [7, 3, 31_415]);
     });
 }
 
-fn empty_stream(runtime: &str) {
-    with_client(runtime, async |mut client| {
+fn empty_stream(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| {
         let mut responses = client.full_duplex_call(stream::empty()).await.expect("it answers").into_inner();
         assert!(rest(&mut responses).await.is_empty());
     });
@@ -171,8 +180,8 @@ fn with_metadata<T>(message: T) -> Request<T> {
     request
 }
 
-fn custom_metadata(runtime: &str) {
-    with_client(runtime, async |mut client| {
+fn custom_metadata(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| {
         let request = SimpleRequest { response_size: 314_159, payload: zeros(271_828), ..Default::default() };
         let response = client.unary_call(with_metadata(request)).await.expect("it answers");
         assert_eq!(response.metadata().get(INITIAL).expect("echoed"), "test_initial_metadata_value");
@@ -202,29 +211,32 @@ async fn echoes(client: &mut Client, message: &str) {
     assert_eq!((status.code(), status.message()), (Code::Unknown, message));
 }
 
-fn status_code_and_message(runtime: &str) {
-    with_client(runtime, async |mut client| echoes(&mut client, "test status message").await);
+fn status_code_and_message(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| echoes(&mut client, "test status message").await);
 }
 
-fn special_status_message(runtime: &str) {
+fn special_status_message(runtime: &str, engine: &str) {
     let message = "\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈\t\n";
-    with_client(runtime, async |mut client| echoes(&mut client, message).await);
+    with_client(runtime, engine, async |mut client| echoes(&mut client, message).await);
 }
 
-/// `unimplemented_method` and `unimplemented_service`.
-fn unimplemented(runtime: &str) {
-    with_client(runtime, async |mut client| {
-        assert_eq!(client.unimplemented_call(Empty {}).await.expect_err("it fails").code(), Code::Unimplemented);
-    });
-    let server = served(example("interop").args(["--runtime", runtime, "--port", "0"]));
-    block_on(async {
-        let mut client = UnimplementedServiceClient::new(channel(&server).await);
+fn unimplemented_method(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| {
         assert_eq!(client.unimplemented_call(Empty {}).await.expect_err("it fails").code(), Code::Unimplemented);
     });
 }
 
-fn cancel_after_begin(runtime: &str) {
-    with_client(runtime, async |mut client| {
+fn unimplemented_service(runtime: &str, engine: &str) {
+    with_server(runtime, engine, |addr| {
+        block_on(async {
+            let mut client = UnimplementedServiceClient::new(channel(addr).await);
+            assert_eq!(client.unimplemented_call(Empty {}).await.expect_err("it fails").code(), Code::Unimplemented);
+        });
+    });
+}
+
+fn cancel_after_begin(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| {
         let mut other = client.clone();
         let call = ::tokio::spawn(async move { other.streaming_input_call(stream::pending()).await.map(|_| ()) });
         ::tokio::task::yield_now().await;
@@ -234,8 +246,8 @@ fn cancel_after_begin(runtime: &str) {
     });
 }
 
-fn cancel_after_first_response(runtime: &str) {
-    with_client(runtime, async |mut client| {
+fn cancel_after_first_response(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| {
         let requests = futures_util::StreamExt::chain(stream::iter([wants(&[31_415], 27_182)]), stream::pending());
         let mut responses = client.full_duplex_call(requests).await.expect("it answers").into_inner();
         assert_eq!(size(&responses.message().await.expect("no error").expect("a response")), 31_415);
@@ -245,21 +257,57 @@ fn cancel_after_first_response(runtime: &str) {
 }
 
 /// In raw frames: tonic's client may end such a call by itself, with a code of its own.
-fn timeout_on_sleeping_server(runtime: &str) {
-    for engine in ["native", "hyper"] {
-        let server = served(example("interop").args(["--runtime", runtime, "--http2", engine, "--port=0"]));
-        let mut connection = Connection::open(server.addr(), &[]);
+fn timeout_on_sleeping_server(runtime: &str, engine: &str) {
+    with_server(runtime, engine, |addr| {
+        let mut connection = Connection::open(addr, &[]);
         let fields = Fields::hello().set(":path", "/grpc.testing.TestService/FullDuplexCall").with("grpc-timeout", "10m");
         let stream = connection.begin(&fields);
         let message = prefixed(0, &wants(&[], 27_182).encode_to_vec());
         connection.upload(stream, message.chunks(MAX_FRAME_SIZE), data);
         let response = connection.response(stream);
-        assert_eq!(response.grpc(), Some(raw::status::DEADLINE_EXCEEDED), "{engine}: {response:?}");
-    }
+        assert_eq!(response.grpc(), Some(raw::status::DEADLINE_EXCEEDED), "{response:?}");
+    });
 }
 
-fn refuses_what_it_cannot_do(runtime: &str) {
-    with_client(runtime, async |mut client| {
+async fn large_call(client: &mut Client) {
+    let request = SimpleRequest { response_size: 314_159, payload: zeros(271_828), ..Default::default() };
+    let response = client.unary_call(request).await.expect("it answers").into_inner();
+    assert_eq!(response.payload, zeros(314_159));
+}
+
+/// "A number of large_unary RPCs in sequence over the same channel".
+fn rpc_soak(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| {
+        for _ in 0..N_SOAK {
+            large_call(&mut client).await;
+        }
+    });
+}
+
+/// "The same as rpc_soak, but with a new channel for each RPC".
+fn channel_soak(runtime: &str, engine: &str) {
+    with_server(runtime, engine, |addr| {
+        block_on(async {
+            for _ in 0..N_SOAK {
+                large_call(&mut TestServiceClient::new(channel(addr).await)).await;
+            }
+        });
+    });
+}
+
+/// "Many concurrent large_unary RPCs on the same channel".
+fn concurrent_large_unary(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |client| {
+        join_all((0..N_CONCURRENT).map(|_| {
+            let mut client = client.clone();
+            async move { large_call(&mut client).await }
+        }))
+        .await;
+    });
+}
+
+fn refuses_what_it_cannot_do(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| {
         let compressed = Some(testing::BoolValue { value: true });
         for request in [
             SimpleRequest { expect_compressed: compressed, ..Default::default() },

@@ -42,3 +42,23 @@ macro_rules! on_every_loop {
     };
 }
 use on_every_loop;
+
+/// Runs each case on each loop and engine: `interop::tokio_uring::native::ping_pong`.
+macro_rules! on_every_loop_and_engine {
+    ($($case:ident),* $(,)?) => {
+        $crate::on_every_loop_and_engine!(@loop tokio "tokio" $($case)*);
+        $crate::on_every_loop_and_engine!(@loop tokio_uring "tokio-uring" $($case)*);
+        $crate::on_every_loop_and_engine!(@loop glommio "glommio" $($case)*);
+    };
+    (@loop $module:ident $word:literal $($case:ident)*) => {
+        mod $module {
+            mod native {
+                $(#[test] fn $case() { super::super::$case($word, "native"); })*
+            }
+            mod hyper {
+                $(#[test] fn $case() { super::super::$case($word, "hyper"); })*
+            }
+        }
+    };
+}
+use on_every_loop_and_engine;

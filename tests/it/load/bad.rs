@@ -14,6 +14,7 @@ crate::on_every_loop!(
     what_is_not_http2_is_told,
     a_broken_connection_is_told,
     a_wrong_answer_is_told,
+    a_wrong_stream_is_told,
     silence_ends_in_time,
     goaway_again_and_again,
     what_goaway_leaves_is_made_elsewhere,
@@ -24,9 +25,23 @@ crate::on_every_loop!(
 #[test]
 fn what_cannot_be_asked_for_is_refused() {
     let proto = concat!(env!("CARGO_MANIFEST_DIR"), "/proto/helloworld.proto");
-    let cases: [(&[&str], &str); 6] = [
+    let testing = concat!(env!("CARGO_MANIFEST_DIR"), "/proto/grpc/testing/test.proto");
+    let streams = ["--proto", testing, "--import-path", concat!(env!("CARGO_MANIFEST_DIR"), "/proto"), "--call"];
+    let [downward, upward, both] =
+        ["StreamingOutputCall", "StreamingInputCall", "FullDuplexCall"].map(|name| format!("grpc.testing.TestService/{name}"));
+    let streams = |call, args: &[&'static str]| [&streams[..], &[call], args].concat();
+    let streaming = [
+        streams(&downward, &["-d", "[{}]"]),
+        streams(&downward, &["--stream-call-count", "3"]),
+        streams(&upward, &["--replies", "3"]),
+        streams(&upward, &["-d", r#"[{},{"payload":{"body":7}}]"#]),
+        streams(&both, &["--payload", "3"]),
+        streams(&both, &["--payload-field", "payload.body"]),
+        streams(&both, &["--payload", "3", "--payload-field", "payload.type"]),
+    ];
+    let cases: [(&[&str], &str); 15] = [
         (&["-d", r#"{"name":7}"#], "bad --data: `name`: invalid type: integer `7`"),
-        (&["--payload", "2", "-d", r#"{"name":"Joe"}"#], "--payload 2 is less than the 3 bytes of the name"),
+        (&["--payload", "2", "-d", r#"{"name":"Joe"}"#], "--payload 2 is less than the 3 bytes that are there"),
         (&["--call", "a.B/C"], "bad --call a.B/C: without --proto it can be helloworld.Greeter/SayHello, "),
         (&["--proto", "/nowhere.proto", "--call", "a.B/C"], "bad --proto /nowhere.proto: "),
         (&["--proto", proto, "--call", "helloworld.Greeter/SayBye"], "helloworld.Greeter has no method `SayBye`; it has: SayHello"),
@@ -34,6 +49,15 @@ fn what_cannot_be_asked_for_is_refused() {
             &["--proto", proto, "--call", "helloworld.Greeter/SayHello", "-d", r#"{"sleep_millisecond":"soon"}"#],
             "--data is no helloworld.HelloRequest: `sleep_millisecond`: ",
         ),
+        (&streaming[0], "--data is no grpc.testing.StreamingOutputCallRequest: a list of messages is for methods that take a stream"),
+        (&streaming[1], "--stream-call-count is for methods that stream; grpc.testing.TestService.StreamingOutputCall takes no stream"),
+        (&streaming[2], "--replies is for methods that stream; grpc.testing.TestService.StreamingInputCall answers with one message"),
+        (&streaming[3], "--data is no list of grpc.testing.StreamingInputCallRequest: `[1].payload.body`: "),
+        (&streaming[4], "--payload with --proto pads the field that --payload-field names"),
+        (&streaming[5], "--payload-field names what --payload pads"),
+        (&streaming[6], "bad --payload-field payload.type: grpc.testing.StreamingOutputCallRequest has neither a string nor bytes there"),
+        (&["--stream-call-count", "3"], "--proto <FILE>"),
+        (&["--replies", "3"], "--proto <FILE>"),
     ];
     for (args, expected) in cases {
         let ended = output(loopswap().args(["load", "127.0.0.1:1"]).args(args));
@@ -246,6 +270,40 @@ fn a_wrong_answer_is_told(runtime: &str) {
             talk.answer_all(answer);
         });
         fails(runtime, &server, 8, expected);
+    }
+}
+
+/// An answer that is a stream, and has a fault that no server of ours makes.
+fn a_wrong_stream_is_told(runtime: &str) {
+    type Answer = fn(u32) -> Vec<Frame>;
+    let cases: [(&str, Answer); 6] = [
+        ("INTERNAL: the server answered OK with a message that is cut short", |id| {
+            vec![headers(id, head().bytes()), data(id, &prefixed(0, b"abc")[..6]), headers(id, trailers("0").bytes()).end()]
+        }),
+        ("INTERNAL: the server sent a message that is compressed, which was not offered", |id| {
+            vec![headers(id, head().bytes()), data(id, prefixed(1, b"abc")), headers(id, trailers("0").bytes()).end()]
+        }),
+        ("RESOURCE_EXHAUSTED: a message of the reply is longer than 4194304 bytes", |id| {
+            vec![headers(id, head().bytes()), data(id, [0, 0x7f, 0, 0, 0]), headers(id, trailers("0").bytes()).end()]
+        }),
+        ("UNKNOWN: the answer ended without grpc-status", |id| vec![headers(id, head().bytes()), data(id, prefixed(0, b"")).end()]),
+        ("wrong reply: a payload of 0 bytes where 3 were expected", |id| {
+            vec![headers(id, head().bytes()), data(id, prefixed(0, b"")), headers(id, trailers("0").bytes()).end()]
+        }),
+        // Trailers-Only: no message at all.
+        ("wrong reply: a stream of 0 messages where 1 were expected", |id| vec![headers(id, head().then(&trailers("0")).bytes()).end()]),
+    ];
+    let proto = concat!(env!("CARGO_MANIFEST_DIR"), "/proto/grpc/testing/test.proto");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/proto");
+    let call = ["--proto", proto, "--import-path", folder, "--call", "grpc.testing.TestService/StreamingOutputCall"];
+    let args = [&call[..], &["-d", r#"{"responseParameters":[{"size":3}]}"#, "-c", "4", "-n", "8"]].concat();
+    for (expected, answer) in cases {
+        let server = Scripted::start(move |_, talk: &mut Conversation| {
+            talk.send(&[settings(&[])]);
+            talk.answer_all(answer);
+        });
+        let ran = load(runtime, server.addr, &args);
+        assert_eq!((ran.code, &ran.report["ok"], ran.errors()), (Some(1), &0.into(), vec![expected]), "{}", ran.report);
     }
 }
 

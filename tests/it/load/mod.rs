@@ -2,6 +2,7 @@
 
 mod bad;
 mod good;
+mod streams;
 
 use std::net::SocketAddr;
 use std::process::Command;

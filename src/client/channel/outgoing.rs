@@ -11,7 +11,7 @@ use http_body::Body as _;
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::client::current::Endpoint;
+use crate::client::channel::Endpoint;
 use crate::client::timeout::grpc_timeout;
 use crate::grpc::without_connection_fields;
 use crate::http2::{Field, Indexing, Visitor};

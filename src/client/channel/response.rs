@@ -12,9 +12,9 @@ use http_body::{Body, Frame};
 use loopswap_rt::{OnThread, Sleep};
 use tonic::Status;
 
-use crate::client::current::driver::late;
-use crate::client::current::exchange::{Exchange, Part};
-use crate::client::current::shared::Shared;
+use crate::client::channel::driver::late;
+use crate::client::channel::exchange::{Exchange, Part};
+use crate::client::channel::shared::Shared;
 
 /// The caller's hold on its call. Dropped, it cancels the call: the server is sent RST_STREAM with CANCEL.
 pub(super) struct Caller {

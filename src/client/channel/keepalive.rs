@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use loopswap_rt::{Sleep, deadline_after, now, sleep};
 
-use crate::client::current::endpoint;
+use crate::client::channel::endpoint;
 
 /// When a server was heard, and asked.
 pub(super) struct Keepalive {

@@ -8,10 +8,10 @@ use std::task::Poll;
 use loopswap_rt::{Address, AnyConnection, Connection as _, connect, now, sleep, timeout};
 use tonic::Status;
 
-use crate::client::current::driver::Driver;
-use crate::client::current::endpoint::Endpoint;
-use crate::client::current::link::Link;
-use crate::client::current::shared::{OfTask, Shared};
+use crate::client::channel::driver::Driver;
+use crate::client::channel::endpoint::Endpoint;
+use crate::client::channel::link::Link;
+use crate::client::channel::shared::{OfTask, Shared};
 use crate::client::hint::hint;
 use crate::http2::client::Connection;
 

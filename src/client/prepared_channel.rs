@@ -126,7 +126,7 @@ impl<C: loopswap_rt::Connection> PreparedChannel<C> {
         if slot >= self.calls.len() {
             self.calls.resize_with(slot + 1, || None);
         }
-        self.calls[slot] = Some(Call { ticket, answer: Answer::default() });
+        self.calls[slot] = Some(Call { ticket, answer: Answer::to(&self.call) });
         self.n_calls += 1;
     }
 
@@ -150,7 +150,7 @@ impl<C: loopswap_rt::Connection> PreparedChannel<C> {
                 first.extend_from_slice(&bytes[..bytes.len().min(5_usize.saturating_sub(first.len()))]);
             }
             let now = clock();
-            Intake { http2, calls, n_calls, has_answered, expected: call.expected(), now, ended: &mut *ended }.take(bytes);
+            Intake { http2, calls, n_calls, has_answered, call, now, ended: &mut *ended }.take(bytes);
             bytes.len()
         });
         let why = match received {
@@ -244,7 +244,7 @@ struct Intake<'a, F> {
     calls: &'a mut Vec<Option<Call>>,
     n_calls: &'a mut usize,
     has_answered: &'a mut bool,
-    expected: &'a [u8],
+    call: &'a Prepared,
     now: Instant,
     ended: &'a mut F,
 }
@@ -262,12 +262,17 @@ impl<F: FnMut(Ticket, Ended, Instant)> Intake<'_, F> {
         match event {
             Event::Head { stream, head, end } => {
                 *self.has_answered = true;
+                if self.answer(stream).is_whole(&head, end) {
+                    let call = self.take_call(stream);
+                    (self.ended)(call.ticket, call.answer.trailers(&head, self.call), self.now);
+                    return;
+                }
                 let judged = self.answer(stream).head(&head, end);
                 self.goes_on(stream, judged, end);
             }
             Event::Data { stream, bytes, end } => {
-                let expected = self.expected;
-                let judged = self.answer(stream).data(bytes, expected);
+                let call = self.call;
+                let judged = self.answer(stream).data(bytes, call);
                 let failed = judged.is_err();
                 self.goes_on(stream, judged, end);
                 if end && !failed {
@@ -277,7 +282,7 @@ impl<F: FnMut(Ticket, Ended, Instant)> Intake<'_, F> {
             }
             Event::Trailers { stream, head } => {
                 let call = self.take_call(stream);
-                (self.ended)(call.ticket, call.answer.trailers(&head, self.expected), self.now);
+                (self.ended)(call.ticket, call.answer.trailers(&head, self.call), self.now);
             }
             Event::Reset { stream, code } => {
                 let status = from_reset(code);

@@ -10,8 +10,8 @@ use http::{HeaderMap, StatusCode};
 use loopswap_rt::now;
 use tonic::Status;
 
-use crate::client::current::link::Link;
-use crate::client::current::outgoing::Outgoing;
+use crate::client::channel::link::Link;
+use crate::client::channel::outgoing::Outgoing;
 use crate::http2::client::{READ_WINDOW_BYTES, StreamKey};
 
 /// What a reader has taken is told to the connection in steps of this many bytes: a quarter of the stream's window.

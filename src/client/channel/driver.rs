@@ -10,10 +10,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use loopswap_rt::{Connection as Socket, now};
 use tonic::Status;
 
-use crate::client::current::exchange::Exchange;
-use crate::client::current::keepalive::{Asked, Keepalive};
-use crate::client::current::link::{Link, Order, STREAMS_MAX};
-use crate::client::current::shared::{Shared, loop_ended};
+use crate::client::channel::exchange::Exchange;
+use crate::client::channel::keepalive::{Asked, Keepalive};
+use crate::client::channel::link::{Link, Order, STREAMS_MAX};
+use crate::client::channel::shared::{Shared, loop_ended};
 use crate::client::reset::from_reset;
 use crate::grpc::contained;
 use crate::http2::ErrorCode;

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use loopswap_rt::{now, spawn_local};
 use tonic::Status;
 
-use crate::client::current::backoff::Backoff;
-use crate::client::current::connector;
-use crate::client::current::endpoint::{Endpoint, Keepalive};
-use crate::client::current::exchange::Exchange;
-use crate::client::current::link::Link;
+use crate::client::channel::backoff::Backoff;
+use crate::client::channel::connector;
+use crate::client::channel::endpoint::{Endpoint, Keepalive};
+use crate::client::channel::exchange::Exchange;
+use crate::client::channel::link::Link;
 
 /// Entries of calls that were given up while they waited, beyond as many as there are others: then they are cleared away.
 const STALE_MAX: usize = 64;
