@@ -76,10 +76,9 @@ pub async fn echo_on_an_ambient_connection<R: Runtime>(_rt: R) {
     let mut connection = loopswap_rt::connect(&bound.local_addr().unwrap()).await.unwrap();
     assert_eq!(connection.peer_addr(), &bound.local_addr().unwrap());
     let BoundListener::Tcp(listener) = bound else { unreachable!("tcp() is TCP") };
-    let mut socket = listener.accept().unwrap().0;
+    let socket = socket2::Socket::from(listener.accept().unwrap().0);
     send(&mut connection, b"hello".to_vec()).await;
-    let echo = read_exact(&socket, 5);
-    socket.write_all(&echo).unwrap();
+    (&socket).write_all(&read_exact(&socket, 5)).unwrap();
     assert_eq!(receive_exact(&mut connection, 5).await, b"hello");
     drop(connection);
     assert_eq!(read_to_end(&socket), b"", "dropped, it is closed");

@@ -86,7 +86,7 @@ impl Endpoint {
                 return Err(bad(&"it names a user"));
             }
             let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-            if host.is_empty() || (authority.port().is_some() && authority.port_u16().is_none()) {
+            if host.is_empty() || (authority.as_str() != authority.host() && authority.port_u16().is_none()) {
                 return Err(bad(&"its host or port is none"));
             }
             (Place::Host(host.to_owned(), authority.port_u16().unwrap_or(80)), authority.to_string())
