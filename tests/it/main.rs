@@ -7,6 +7,7 @@ mod support;
 
 mod attacks;
 mod blocks;
+mod channel;
 mod command_line;
 mod descriptors;
 mod drain;
@@ -15,6 +16,7 @@ mod examples;
 mod grpc_rules;
 mod handlers;
 mod handshake;
+mod hooks;
 mod interop;
 mod load;
 mod panics;
