@@ -7,6 +7,7 @@ mod support;
 
 mod attacks;
 mod blocks;
+mod channel;
 mod command_line;
 mod descriptors;
 mod drain;
@@ -16,6 +17,7 @@ mod from_tonic;
 mod grpc_rules;
 mod handlers;
 mod handshake;
+mod hooks;
 mod interop;
 mod load;
 mod panics;
