@@ -56,6 +56,9 @@ pub use server::{Builder, Counters, Handle, Http2, Running, Server, Started};
 pub use service::{LocalService, Methods, Router, TonicService};
 pub use tonic::{Code, Status, metadata};
 
+#[cfg(doctest)]
+mod guide;
+
 /// The README's service, so that it goes on compiling.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -13,6 +13,7 @@ mod descriptors;
 mod drain;
 mod drain_frames;
 mod examples;
+mod from_tonic;
 mod grpc_rules;
 mod handlers;
 mod handshake;
