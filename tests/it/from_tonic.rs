@@ -1,5 +1,5 @@
 //! A service that was written for tonic, with its interceptor, health and reflection: it answers the same on tonic's own server and, when nothing
-//! but its start-up is changed, on loops with a tokio under them, on either engine. The guide shows that change.
+//! but its start-up is changed, on every loop and engine. The guide shows that change.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -20,19 +20,7 @@ use tonic_reflection::pb::{v1, v1alpha};
 use crate::examples::example;
 use crate::support::{block_on, served};
 
-mod tokio {
-    #[test]
-    fn it_runs_after_its_start_up_is_changed() {
-        super::it_runs_after_its_start_up_is_changed("tokio");
-    }
-}
-
-mod tokio_uring {
-    #[test]
-    fn it_runs_after_its_start_up_is_changed() {
-        super::it_runs_after_its_start_up_is_changed("tokio-uring");
-    }
-}
+crate::on_every_loop!(it_runs_after_its_start_up_is_changed);
 
 mod depot {
     #![allow(dead_code, missing_docs, unreachable_pub, reason = "generated")]
