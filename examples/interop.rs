@@ -14,7 +14,7 @@ use testing::{
 use tonic::Code;
 use tonic::metadata::MetadataMap;
 
-mod testing {
+pub(crate) mod testing {
     #![allow(dead_code, missing_docs, unreachable_pub, reason = "generated")]
     loopswap::include_proto!("grpc.testing");
 }
@@ -28,7 +28,7 @@ const ECHO_INITIAL: &str = "x-grpc-test-echo-initial";
 const ECHO_TRAILING: &str = "x-grpc-test-echo-trailing-bin";
 
 /// It has no state: each call says what it wants.
-struct Interop;
+pub(crate) struct Interop;
 
 impl TestService for Interop {
     async fn empty_call(&self, _: Request<Empty>) -> Result<Response<Empty>, Status> {

@@ -30,8 +30,7 @@ pub use loopswap_rt as rt;
 pub mod blocks;
 #[cfg(feature = "cli")]
 pub mod cli;
-#[cfg(feature = "cli")]
-mod client;
+pub mod client;
 mod error;
 pub mod greeter;
 mod grpc;
@@ -42,19 +41,23 @@ mod include_proto;
 #[cfg(feature = "cli")]
 mod load;
 mod native_engine;
+mod ready;
 mod registry;
 mod server;
 pub mod service;
 
 pub use error::{Error, ErrorKind};
-pub use grpc::{MessageLimits, Replies, Request, Response, Streaming};
+pub use grpc::{MessageLimits, Replies, Request, Response, Streaming, current_deadline};
 pub use http2::Limits;
 pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
 #[doc(hidden)]
 pub use server::Lone;
-pub use server::{Builder, Counters, Handle, Http2, Running, Server};
+pub use server::{Builder, Counters, Handle, Http2, Running, Server, Started};
 pub use service::{LocalService, Methods, Router, TonicService};
 pub use tonic::{Code, Status, metadata};
+
+#[cfg(doctest)]
+mod guide;
 
 /// The README's service, so that it goes on compiling.
 #[cfg(doctest)]

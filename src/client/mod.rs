@@ -1,84 +1,85 @@
-//! A gRPC client that lives on the current loop: calls over our own HTTP/2, on a connection of any [`Runtime`].
+//! A gRPC client that lives on the current loop.
 //!
-//! * `target` turns what a person wrote into addresses, and says what to do when nobody answers there.
-//! * `prepared` is a call as bytes, so that making it again costs no encoding, and the reply that is expected, so that a right one is only compared.
-//! * `channel` is a connection with its calls: one receive, all its frames, the ends of calls, new calls, one send. It is no task: who owns it polls it.
-//! * `answer` reads what comes back for a call, one message or a stream of them; `status` knows the rules by which an answer, or its absence, becomes a gRPC status.
+//! A [`Channel`] is what tonic's generated clients call through. It is made on a worker, and connects, waits and wakes by that worker's loop, whichever it is:
+//! no other runtime, and no other thread, takes part.
 //!
-//! A call sends all its messages ahead; nothing waits for a reply before it sends the next. No TLS, compression or balancing: it serves `loopswap call` and `loopswap load`.
+//! * All four kinds of methods, with back-pressure both ways, metadata and trailers. A call that is dropped is cancelled on the server (RST_STREAM, CANCEL).
+//! * It connects when first used, tries a name's addresses in turn, and connects again after a failure: at once after a connection that worked, otherwise
+//!   after gRPC's back-off (1 s, 1.6 times longer each time, 120 s at most, give or take a fifth). Until then calls fail with UNAVAILABLE, or wait
+//!   ([`Endpoint::wait_for_ready`]).
+//! * Calls wait while the server allows no more streams. Those that it has not looked at, because it goes away (GOAWAY) or refuses them (REFUSED_STREAM),
+//!   are made again on the next connection, up to three times, if no more than 256 KiB of them had been sent.
+//! * A deadline is told to the server and kept here as well. A call that a handler makes ends with the handler's own deadline at the latest
+//!   ([`current_deadline`](crate::current_deadline)).
+//!
+//! It does not speak TLS, balance over addresses, retry by policy or compress by itself; tonic's generated clients compress.
+//!
+//! # Examples
+//!
+//! A Greeter that asks another. The channel is made on each worker, in the server's start hook, and closed in its stop hook:
+//!
+//! ```no_run
+//! use loopswap::client::Channel;
+//! use loopswap::greeter::{Greeter, GreeterClient, GreeterServer, HelloReply, HelloRequest};
+//! use loopswap::{Loop, Request, Response, Server, Started, Status};
+//!
+//! struct Relay {
+//!     upstream: GreeterClient<Channel>,
+//! }
+//!
+//! impl Greeter for Relay {
+//!     async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+//!         // Until this handler's deadline; dropped with it.
+//!         let reply = self.upstream.clone().say_hello(request.into_inner()).await?;
+//!         Ok(Response::new(reply.into_inner()))
+//!     }
+//! }
+//!
+//! fn main() -> Result<(), loopswap::Error> {
+//!     Server::builder().serve_with(Loop::choose("tokio-uring")?, async |_worker| {
+//!         let channel = Channel::connect_lazy("http://127.0.0.1:50051")?;
+//!         let service = GreeterServer::new(Relay { upstream: GreeterClient::new(channel.clone()) });
+//!         Ok::<_, loopswap::Error>(Started::new(service).on_stop(async move { channel.close().await }))
+//!     })
+//! }
+//! ```
 
+// The library's: the channel, in `channel`; `reset` is what a reset means, `timeout` writes grpc-timeout, `hint` guesses what a server speaks that does not
+// speak HTTP/2.
+//
+// For `loopswap call` and `load`, calls as bytes that are made again and again. A call sends all its messages ahead; nothing waits for a reply before it
+// sends the next.
+// * `target` turns what a person wrote into addresses, and says what to do when nobody answers there.
+// * `prepared` is a call as bytes, so that making it again costs no encoding, and the reply that is expected, so that a right one is only compared.
+// * `prepared_channel` is a connection with its calls: one receive, all its frames, the ends of calls, new calls, one send. It is no task: who owns it polls it.
+// * `answer` reads what comes back for a call, one message or a stream of them; `status` knows the rules by which an answer, or its absence, becomes a gRPC status.
+// * `once` makes one call.
+
+#[cfg(feature = "cli")]
 mod answer;
 mod channel;
+mod hint;
+#[cfg(feature = "cli")]
+mod once;
+#[cfg(feature = "cli")]
 mod prepared;
+#[cfg(feature = "cli")]
+mod prepared_channel;
+mod reset;
+#[cfg(feature = "cli")]
 mod status;
+#[cfg(feature = "cli")]
 mod target;
+mod timeout;
 
-use std::future::poll_fn;
-use std::rc::Rc;
-use std::task::Poll;
-use std::time::Duration;
+pub use channel::{Channel, Endpoint, ResponseBody, ResponseFuture};
 
-use loopswap_rt::{Runtime, Worker, deadline_after, timeout};
-use tonic::Status;
-
-use crate::Error;
-
-pub(crate) use answer::Ended;
-pub(crate) use channel::{Channel, Ticket};
-pub(crate) use prepared::{Inspector, Prepared};
-pub(crate) use status::{code_name, late};
-pub(crate) use target::Target;
-
-/// The path of the Greeter's one method.
-pub(crate) const SAY_HELLO: &str = "/helloworld.Greeter/SayHello";
-
-/// Runs a client's future on a loop of its own, on this thread.
-///
-/// # Errors
-///
-/// The loop cannot run here; and what the future ends with.
-pub(crate) fn run_on<R, F, T>(runtime: &R, main: impl FnOnce() -> F) -> Result<T, Error>
-where
-    R: Runtime,
-    F: Future<Output = Result<T, Error>> + 'static,
-    T: 'static,
-{
-    runtime.probe().and_then(|()| runtime.run(&Worker::new(0), main)).map_err(|why| Error::unavailable(R::NAME, why))?
-}
-
-/// Makes one call on a connection of its own, and says how long it took once there was a connection.
-///
-/// # Errors
-///
-/// Nobody answers at the target. How the call ended is no error of this.
-///
-/// # Cancel safety
-///
-/// Dropping the future closes the connection.
-pub(crate) async fn call_once<R: Runtime>(
-    runtime: &R,
-    target: &Target,
-    call: Prepared,
-) -> Result<(Result<Vec<u8>, Status>, Duration), Error> {
-    let allowed = call.timeout();
-    let mut channel = Channel::open(runtime, target, Rc::new(call)).await?;
-    let start = runtime.now();
-    channel.begin(Ticket { due: start, until: deadline_after(start, allowed), n_moves: 0 });
-    let reply = poll_fn(|cx| {
-        let mut ended = None;
-        loop {
-            let mut told = |_, end, _| ended = Some(end);
-            let received = channel.poll(cx, &|| runtime.now(), &mut told);
-            channel.flush(cx, runtime.now(), &mut told);
-            match ended.take() {
-                Some(Ended::Message(message)) => return Poll::Ready(Ok(message)),
-                Some(Ended::AsExpected | Ended::Stream { .. }) => return Poll::Ready(Err(Status::internal("no such reply was expected"))),
-                Some(Ended::Failed(status) | Ended::Unprocessed(status)) => return Poll::Ready(Err(status)),
-                None if received => {}
-                None => return Poll::Pending,
-            }
-        }
-    });
-    let reply = timeout(allowed, reply).await.unwrap_or_else(|_| Err(late(allowed)));
-    Ok((reply, runtime.now().saturating_duration_since(start)))
-}
+#[cfg(feature = "cli")]
+pub(crate) use {
+    answer::Ended,
+    once::{SAY_HELLO, call_once, run_on},
+    prepared::{Inspector, Prepared},
+    prepared_channel::{PreparedChannel, Ticket},
+    status::{code_name, late},
+    target::Target,
+};

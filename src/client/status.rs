@@ -5,7 +5,6 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tonic::{Code, Status};
 
-use crate::http2::ErrorCode;
 use crate::http2::client::AnswerHead;
 
 /// What a header block of an answer means; judged once for all answers that share it.
@@ -60,18 +59,6 @@ fn from_http(status: u16) -> Status {
     };
     let name = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
     Status::new(code, format!("the server answered HTTP {}, without grpc-status", format!("{status} {name}").trim_end()))
-}
-
-/// What a reset of the stream means (gRPC, PROTOCOL-HTTP2.md, "Errors").
-pub(super) fn from_reset(code: ErrorCode) -> Status {
-    let of_grpc = match code {
-        ErrorCode::REFUSED_STREAM => Code::Unavailable,
-        ErrorCode::CANCEL => Code::Cancelled,
-        ErrorCode::ENHANCE_YOUR_CALM => Code::ResourceExhausted,
-        ErrorCode::INADEQUATE_SECURITY => Code::PermissionDenied,
-        _ => Code::Internal,
-    };
-    Status::new(of_grpc, format!("the call was reset by the server: {code}"))
 }
 
 /// What a call without a reply ends with.
@@ -148,14 +135,5 @@ mod tests {
             Unknown,
         ];
         assert_eq!(codes, expected);
-    }
-
-    #[test]
-    fn maps_resets_as_the_document_says() {
-        let codes = [ErrorCode::NO_ERROR, ErrorCode::REFUSED_STREAM, ErrorCode::CANCEL, ErrorCode::ENHANCE_YOUR_CALM];
-        assert_eq!(
-            codes.map(|code| from_reset(code).code()),
-            [Code::Internal, Code::Unavailable, Code::Cancelled, Code::ResourceExhausted]
-        );
     }
 }

@@ -9,6 +9,7 @@ use loopswap_rt::deadline_after;
 use tonic::Status;
 
 use crate::grpc::answer::{Answer, Stage};
+use crate::grpc::deadline::Within;
 use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
 use crate::grpc::verdict::{deadline_exceeded, judge, read_timeout};
 use crate::grpc::{CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
@@ -115,6 +116,7 @@ impl Call {
             State::Over => Poll::Ready(()),
             State::Running { work, .. } => {
                 let answer = &self.answer;
+                let _within = Within::enter(self.deadline);
                 match contained(|| work.as_mut().poll(cx, answer)) {
                     Some(Poll::Pending) => return Poll::Pending,
                     Some(Poll::Ready(())) => self.close(),
@@ -140,6 +142,7 @@ impl Call {
         let inbox = Rc::new(self.answer.inbox());
         let origin = Origin { head, deadline: self.deadline };
         let answer = &mut self.answer;
+        let _within = Within::enter(self.deadline);
         match contained(|| start(Rc::clone(&inbox), origin, answer)) {
             Some(work) => self.state = State::Running { work, inbox: Some(inbox), plain },
             None => self.panicked(),
@@ -157,6 +160,7 @@ impl Call {
         };
         let origin = Origin { head, deadline: self.deadline };
         let answer = &mut self.answer;
+        let _within = Within::enter(self.deadline);
         match contained(|| method.start(message, origin, answer)) {
             Some(Ok(work)) => self.state = State::Running { work, inbox: None, plain: false },
             Some(Err(status)) => self.answer.status(&status),

@@ -175,6 +175,19 @@ impl Inbox {
         Poll::Ready(Some(Ok(bytes)))
     }
 
+    /// All bytes of a request that has ended by now, if they are no more than this.
+    pub(crate) fn take_whole(&self, bytes_max: usize) -> Option<Bytes> {
+        let mut state = self.state.borrow_mut();
+        if state.more != More::Ended || state.unread().len() > bytes_max {
+            return None;
+        }
+        let bytes = Bytes::copy_from_slice(state.unread());
+        let taken = state.take(bytes.len());
+        drop(state);
+        self.release(taken);
+        Some(bytes)
+    }
+
     /// Whether the request has ended, and everything was taken.
     pub(crate) fn is_drained(&self) -> bool {
         let state = self.state.borrow();

@@ -4,7 +4,7 @@
 //! * `verdict` judges a request by its `head`: method, content type, `timeout`, path. What does not pass is never dispatched.
 //! * `framing` cuts messages out of bytes; `inbox` holds the bytes of a streaming request; `partials` bounds what is not whole.
 //! * `answer` writes down what is answered; `fields` makes header blocks of statuses and metadata.
-//! * `work` is what runs a method, found by the router of `service`; `contained` keeps its panics.
+//! * `work` is what runs a method, found by the router of `service`; `contained` keeps its panics, `deadline` tells what it calls how long it has.
 //! * `request`, `response`, `streaming` and `replies` are what a handler sees.
 //!
 //! It knows no sockets, loops or threads.
@@ -12,6 +12,7 @@
 mod answer;
 mod call;
 mod contained;
+mod deadline;
 mod fields;
 mod framing;
 mod head;
@@ -33,6 +34,7 @@ mod tests;
 pub(crate) use answer::Answer;
 pub(crate) use call::{Call, refuse_headers};
 pub(crate) use contained::{PANICKED, contained};
+pub use deadline::current_deadline;
 pub(crate) use fields::without_connection_fields;
 pub use framing::MessageLimits;
 pub(crate) use framing::decode;
@@ -44,5 +46,6 @@ pub(crate) use request::Origin;
 pub use request::Request;
 pub use response::Response;
 pub use streaming::Streaming;
+pub(crate) use timeout::parse as parse_timeout;
 pub(crate) use transport::{CallId, ResponseHead, Trailers, Transport};
 pub(crate) use work::{Route, Running, TakesMany, TakesOne, Work};

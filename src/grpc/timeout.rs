@@ -6,7 +6,7 @@ use std::time::Duration;
 const N_DIGITS_MAX: usize = 8;
 
 /// Up to 8 digits and a unit, nothing else; `None` for all that is not so. The longest is 99,999,999 hours.
-pub(super) fn parse(value: &[u8]) -> Option<Duration> {
+pub(crate) fn parse(value: &[u8]) -> Option<Duration> {
     let (unit, digits) = value.split_last()?;
     if digits.is_empty() || digits.len() > N_DIGITS_MAX || !digits.iter().all(u8::is_ascii_digit) {
         return None;

@@ -27,7 +27,6 @@
 //! ```
 
 mod budget;
-#[cfg(feature = "cli")]
 pub(crate) mod client;
 mod connection;
 mod error_code;

@@ -19,7 +19,7 @@ use loopswap_rt::{Runtime, deadline_after};
 use tonic::Status;
 
 use crate::Error;
-use crate::client::{Channel, Ended, Prepared, Target, Ticket, late};
+use crate::client::{Ended, Prepared, PreparedChannel, Target, Ticket, late};
 use crate::load::session::Session;
 
 /// How long to wait between attempts to reconnect; after the last the link is given up. 3 s in all: a server that is restarted is back by then.
@@ -41,7 +41,7 @@ pub(super) struct Link<R: Runtime> {
     call: Rc<Prepared>,
     current: Current<R>,
     /// Connections that take no more calls and have some yet, or something to say.
-    parting: Vec<Channel<R::Connection>>,
+    parting: Vec<PreparedChannel<R::Connection>>,
     /// Attempts in a row that came to nothing: nobody answered, or no call was.
     n_failures: usize,
     waiting: Waiting,
@@ -53,14 +53,14 @@ pub(super) struct Link<R: Runtime> {
 
 /// The connection that takes the calls.
 enum Current<R: Runtime> {
-    Open(Box<Channel<R::Connection>>),
+    Open(Box<PreparedChannel<R::Connection>>),
     Connecting(Opening<R::Connection>),
     Pausing { until: Instant },
     GivenUp(Status),
 }
 
 /// An attempt to connect.
-type Opening<C> = Pin<Box<dyn Future<Output = Result<Channel<C>, Error>>>>;
+type Opening<C> = Pin<Box<dyn Future<Output = Result<PreparedChannel<C>, Error>>>>;
 
 /// Calls that are not under way.
 #[derive(Default)]
@@ -85,7 +85,7 @@ impl<R: Runtime> Link<R> {
     ///
     /// Nobody answers; there is one attempt.
     pub(super) async fn open(runtime: R, target: Target, call: Rc<Prepared>) -> Result<Self, Error> {
-        let channel = Channel::open(&runtime, &target, Rc::clone(&call)).await?;
+        let channel = PreparedChannel::open(&runtime, &target, Rc::clone(&call)).await?;
         Ok(Self {
             now: runtime.now(),
             runtime,
@@ -126,7 +126,7 @@ impl<R: Runtime> Link<R> {
     /// Calls under way.
     fn n_calls(&self) -> usize {
         let current = if let Current::Open(channel) = &self.current { channel.n_calls() } else { 0 };
-        current + self.parting.iter().map(Channel::n_calls).sum::<usize>()
+        current + self.parting.iter().map(PreparedChannel::n_calls).sum::<usize>()
     }
 
     /// Receives on all connections, and opens a new one where it must be. Returns whether anything has happened: then more may.
@@ -184,7 +184,7 @@ impl<R: Runtime> Link<R> {
 
     fn connect(&self) -> Current<R> {
         let (runtime, target, call) = (self.runtime.clone(), self.target.clone(), Rc::clone(&self.call));
-        Current::Connecting(Box::pin(async move { Channel::open(&runtime, &target, call).await }))
+        Current::Connecting(Box::pin(async move { PreparedChannel::open(&runtime, &target, call).await }))
     }
 
     /// After an attempt that came to nothing.

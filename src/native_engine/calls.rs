@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::grpc::Call;
 use crate::http2::StreamKey;
 
-use super::ready::Ready;
+use crate::ready::Ready;
 
 /// The calls under way. Without one, and after [`shrink`](Self::shrink), it has no memory.
 #[derive(Default)]

@@ -18,7 +18,7 @@ use crate::service::Router;
 use super::buffers;
 use super::calls::Calls;
 use super::link::Link;
-use super::ready::Ready;
+use crate::ready::Ready;
 
 /// Rounds of receiving, running and sending in one turn of the task; then the loop's other tasks have theirs.
 const ROUNDS_MAX: usize = 4;

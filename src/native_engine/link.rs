@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use crate::grpc::{CallId, Partials, ResponseHead, Trailers, Transport};
 use crate::http2::{Connection, ErrorCode, Field, Fields, Indexing, StreamKey};
 
-use super::ready::Ready;
+use crate::ready::Ready;
 
 /// What a connection and its calls share.
 pub(super) struct Link {

@@ -1,14 +1,13 @@
 //! The engine `native`: HTTP/2 by [`crate::http2`], over a connection of any loop.
 //!
 //! * `driver` is the connection's task: one receive, all its frames, all handlers that can go on, one send.
-//! * `calls` holds the calls under way, `ready` knows which of them were woken; `link` is what they answer through.
+//! * `calls` holds the calls under way; `link` is what they answer through.
 //! * `buffers` are the worker's send buffers: an idle connection has none.
 
 mod buffers;
 mod calls;
 mod driver;
 mod link;
-mod ready;
 
 use std::rc::Rc;
 

@@ -4,12 +4,14 @@
 //! * `worker` accepts on one loop and drains; `accept` judges accept errors; `phase` is how a connection learns of the drain.
 //! * `engine` is the seam to what speaks HTTP/2; `counters` says how often peers reached a limit; `handshake` is what an engine that cannot tell keeps
 //!   the handshake's deadline by.
+//! * `hooks` is what a worker does before it serves and after.
 //! * `lone` serves a connection that no worker has accepted.
 
 mod accept;
 mod counters;
 mod engine;
 mod handshake;
+mod hooks;
 mod listen;
 mod lone;
 mod phase;
@@ -31,6 +33,7 @@ pub use counters::Counters;
 pub use engine::Http2;
 pub(crate) use engine::{Closed, Engine, House};
 pub(crate) use handshake::Handshake;
+pub use hooks::Started;
 pub use lone::Lone;
 pub(crate) use phase::{Phase, PhaseWatch};
 pub use supervisor::{Handle, Running};
@@ -51,6 +54,7 @@ impl Server {
             drain_timeout: Duration::from_secs(25),
             http2: Http2::default(),
             limits: Limits::default(),
+            hook_timeout: hooks::HOOK_TIMEOUT,
         }
     }
 }
@@ -65,6 +69,7 @@ pub struct Builder {
     drain_timeout: Duration,
     http2: Http2,
     limits: Limits,
+    hook_timeout: Duration,
 }
 
 impl Builder {
@@ -143,7 +148,8 @@ impl Builder {
         {
             type Output = Result<Running, Error>;
             fn with<R: Runtime>(self, runtime: R) -> Self::Output {
-                supervisor::start(runtime, self.plan, self.make_service)
+                let Self { plan, make_service } = self;
+                supervisor::start(runtime, plan, async move |worker: &Worker| Ok(Started::new(make_service(worker))))
             }
         }
         let plan = self.plan()?;
@@ -160,6 +166,6 @@ impl Builder {
         }
         let counters = Arc::new(Counters::new());
         let setup = worker::Setup { http2: self.http2, limits: self.limits, counters, drain_timeout: self.drain_timeout };
-        Ok(supervisor::Plan { address, n_workers: self.n_workers, pin_cpus: self.pin_cpus, setup })
+        Ok(supervisor::Plan { hook_timeout: self.hook_timeout, address, n_workers: self.n_workers, pin_cpus: self.pin_cpus, setup })
     }
 }

@@ -8,6 +8,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use loopswap_rt::{Address, BoundListener, Runtime, Unavailable, Worker};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -15,10 +16,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::{oneshot, watch};
 
+use crate::server::hooks::{self, Started};
 use crate::server::phase::Phase;
 use crate::server::worker::{self, Setup};
 use crate::server::{Counters, listen};
-use crate::service::Router;
 use crate::{Error, ErrorKind};
 
 /// What to start.
@@ -27,6 +28,7 @@ pub(super) struct Plan {
     pub(super) n_workers: usize,
     pub(super) pin_cpus: bool,
     pub(super) setup: Setup,
+    pub(super) hook_timeout: Duration,
 }
 
 /// What a worker, by its number, tells the supervisor: first that it is ready, then how it ended.
@@ -174,18 +176,17 @@ impl fmt::Debug for Running {
 }
 
 /// Starts the workers, then listens.
-pub(super) fn start<R, S, F>(runtime: R, plan: Plan, make_service: F) -> Result<Running, Error>
+pub(super) fn start<R, F>(runtime: R, plan: Plan, start_hook: F) -> Result<Running, Error>
 where
     R: Runtime,
-    S: Into<Router>,
-    F: Fn(&Worker) -> S + Send + Sync + 'static,
+    F: AsyncFn(&Worker) -> Result<Started, String> + Send + Sync + 'static,
 {
-    let Plan { address, n_workers, pin_cpus, setup } = plan;
+    let Plan { address, n_workers, pin_cpus, setup, hook_timeout } = plan;
     runtime.probe().map_err(|why| Error::unavailable(R::NAME, why))?;
     let cpus = if pin_cpus { allowed_cpus()? } else { Vec::new() };
     let (orders, ordered) = watch::channel(Phase::Serving);
     let (report, reports) = mpsc::channel();
-    let make_service = Arc::new(make_service);
+    let start_hook = Arc::new(start_hook);
     let handle = Handle { orders, counters: Arc::clone(&setup.counters) };
     let mut running = Running { handle, local_addr: address.clone(), threads: Vec::new(), reports, signals: None };
 
@@ -195,11 +196,11 @@ where
         let worker = Worker { cpu: cpus.get(index % cpus.len().max(1)).copied(), ..Worker::new(index) };
         let (start, started) = oneshot::channel();
         let name = worker.name.clone();
-        let (runtime, make_service, setup) = (runtime.clone(), Arc::clone(&make_service), setup.clone());
+        let (runtime, start_hook, setup) = (runtime.clone(), Arc::clone(&start_hook), setup.clone());
         let (ordered, report) = (ordered.clone(), report.clone());
         let body = move || {
             let ready = report.clone();
-            let run = || run_worker(runtime, worker, make_service, setup, started, ordered, ready);
+            let run = || run_worker(runtime, worker, start_hook, hook_timeout, setup, started, ordered, ready);
             let told = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Told::Failed("it panicked; see the message above".into()));
             // A supervisor that is gone needs no report.
             let _ = report.send((index, told));
@@ -230,19 +231,20 @@ where
 }
 
 /// The life of a worker's thread.
-fn run_worker<R, S, F>(
+#[expect(clippy::too_many_arguments, reason = "all that a worker has, given once")]
+fn run_worker<R, F>(
     runtime: R,
     worker: Worker,
-    make_service: Arc<F>,
+    start_hook: Arc<F>,
+    hook_timeout: Duration,
     setup: Setup,
-    started: oneshot::Receiver<BoundListener>,
+    mut started: oneshot::Receiver<BoundListener>,
     ordered: watch::Receiver<Phase>,
     ready: mpsc::Sender<Report>,
 ) -> Told
 where
     R: Runtime,
-    S: Into<Router>,
-    F: Fn(&Worker) -> S + 'static,
+    F: AsyncFn(&Worker) -> Result<Started, String> + 'static,
 {
     if let Some(cpu) = worker.cpu
         && let Err(error) = pin_to(cpu)
@@ -251,18 +253,25 @@ where
     }
     let (on, this) = (runtime.clone(), worker.clone());
     let ended = runtime.run(&worker, move || async move {
-        let router = make_service(&this).into();
+        let (router, stop) = match hooks::start(start_hook(&this), &mut started, hook_timeout).await {
+            Some(Ok(made)) => made.into_parts(),
+            Some(Err(why)) => return Err(why),
+            // Another worker could not start.
+            None => return Ok(0),
+        };
         let _ = ready.send((this.index, Told::Ready));
         drop(ready);
-        match started.await {
-            Ok(listener) => worker::serve(on, listener, router, setup, ordered).await,
-            // Another worker could not start.
+        let served = match started.await {
+            Ok(listener) => worker::serve(on, listener, router, setup, ordered).await.map_err(|error| error.to_string()),
+            // The same.
             Err(_) => Ok(0),
-        }
+        };
+        stop.run(&this, hook_timeout).await;
+        served
     });
     match ended {
         Ok(Ok(n_cut)) => Told::Served(n_cut),
-        Ok(Err(error)) => Told::Failed(error.to_string()),
+        Ok(Err(why)) => Told::Failed(why),
         Err(why) => Told::Unavailable(why),
     }
 }

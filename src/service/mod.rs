@@ -2,10 +2,11 @@
 //!
 //! * `methods` is what generated code fills with a service's methods; `kinds` runs a method of each of the four kinds.
 //! * `router` finds the method that a path names.
-//! * `bridge` runs a tonic service on the transport of a call.
+//! * `bridge` runs a tonic service on the transport of a call; `body` is the request that such a service reads.
 //!
 //! What a call may be, and how it is answered, is `grpc`'s.
 
+mod body;
 mod bridge;
 mod kinds;
 mod methods;

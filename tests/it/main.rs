@@ -7,14 +7,17 @@ mod support;
 
 mod attacks;
 mod blocks;
+mod channel;
 mod command_line;
 mod descriptors;
 mod drain;
 mod drain_frames;
 mod examples;
+mod from_tonic;
 mod grpc_rules;
 mod handlers;
 mod handshake;
+mod hooks;
 mod interop;
 mod load;
 mod panics;

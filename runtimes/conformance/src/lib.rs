@@ -50,6 +50,7 @@ macro_rules! suite {
                         echo_over_unix,
                         echo_whether_the_listener_blocks_or_not,
                         echo_on_a_connection_we_opened,
+                        echo_on_an_ambient_connection,
                         half_close,
                         shutdown_ends_a_waiting_receive,
                         big_write_slow_reader,

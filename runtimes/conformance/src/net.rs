@@ -70,6 +70,20 @@ pub async fn echo_on_a_connection_we_opened<R: Runtime>(rt: R) {
     }
 }
 
+/// So is one that was opened by the ambient call, whose type is erased.
+pub async fn echo_on_an_ambient_connection<R: Runtime>(_rt: R) {
+    let bound = tcp();
+    let mut connection = loopswap_rt::connect(&bound.local_addr().unwrap()).await.unwrap();
+    assert_eq!(connection.peer_addr(), &bound.local_addr().unwrap());
+    let BoundListener::Tcp(listener) = bound else { unreachable!("tcp() is TCP") };
+    let socket = socket2::Socket::from(listener.accept().unwrap().0);
+    send(&mut connection, b"hello".to_vec()).await;
+    (&socket).write_all(&read_exact(&socket, 5)).unwrap();
+    assert_eq!(receive_exact(&mut connection, 5).await, b"hello");
+    drop(connection);
+    assert_eq!(read_to_end(&socket), b"", "dropped, it is closed");
+}
+
 /// The peer's FIN is an empty receive, again and again, and leaves our direction open; our own leaves the peer's open.
 pub async fn half_close<R: Runtime>(rt: R) {
     let (mut connection, mut socket) = pair(&rt).await;

@@ -1,7 +1,7 @@
 //! loopswap on glommio: one executor a worker, on three io_uring rings.
 //!
 //! The twin of `loopswap-tokio` and `loopswap-tokio-uring`: the same files, the same items in the same order, so that a diff of two shows what
-//! the loop changes. Four more files make up for what glommio 0.9 leaves to its users: `relay`, `tasks`, `pool` and `eventfd`. What is particular here:
+//! the loop changes. Five more files make up for what glommio 0.9 leaves to its users: `relay`, `tasks`, `pool`, `eventfd` and `helper`. What is particular here:
 //!
 //! * **Start.** glommio calls `exit(1)` on a kernel that lacks an operation, and panics where rings are refused; the probe asks for all that it
 //!   will ask for, before. It wants RLIMIT_MEMLOCK ≥ 512 KiB of everyone, and registers 10 MiB a worker unless told otherwise.
@@ -19,11 +19,14 @@
 //!   connection is shut down first.
 //! * **Blocking work.** glommio's pool starts its threads at once, loses them to panics, never joins them and runs nothing that is not awaited:
 //!   `pool` does it. One thread of glommio's own cannot be avoided.
+//! * **tokio.** There is none on the thread, and what wants one panics: a worker has a tokio runtime of one thread at its side, and is in its context, see
+//!   `helper`.
 //! * **Files** are `BufferedFile`s, not `DmaFile`s, so that all loops share the page cache. glommio reads into buffers of its own and keeps those that it
 //!   writes: one copy each way.
 
 mod eventfd;
 mod files;
+mod helper;
 mod net;
 mod pool;
 mod relay;

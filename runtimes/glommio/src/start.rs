@@ -14,6 +14,7 @@ use loopswap_rt::{Ambient, Start, Unavailable, Worker, catch_unwind, uring};
 use rustix::process::{Resource, getrlimit};
 
 use crate::eventfd::Eventfd;
+use crate::helper::Helper;
 use crate::pool::Pool;
 use crate::relay::Relayed;
 use crate::tasks::Local;
@@ -93,6 +94,8 @@ impl Start for Glommio {
         let _ambient = Ambient::enter(self.clone());
         let (executor, eventfd) = self.build()?;
         let pool = Pool::new(format!("{}-blocking", worker.name));
+        let helper = Helper::start(worker)?;
+        let tokio = helper.enter();
         let (outcome, thread_end) = executor.run(async move {
             let thread_end = warm_up().await;
             let _entered = Local::enter(pool);
@@ -102,6 +105,8 @@ impl Start for Glommio {
             (outcome, thread_end)
         });
         drop(executor);
+        drop(tokio);
+        drop(helper);
         // Disconnected is what is waited for.
         if thread_end.recv_timeout(THREAD_END_MAX) == Err(RecvTimeoutError::Disconnected) {
             eventfd.close();

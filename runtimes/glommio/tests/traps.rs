@@ -433,3 +433,26 @@ fn the_probe_leaves_nothing() {
     eprintln!("a probe takes {:?}", start.elapsed() / 20);
     assert_eq!(descriptors(), before);
 }
+
+#[test]
+fn tokios_tasks_and_timers_work_and_end_with_the_worker() {
+    let _alone = alone();
+    let ended = mpsc::channel::<()>();
+    let (home, there) = run(move || async move {
+        let there = tokio::spawn(async { thread::current().id() }).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let taken = tokio::time::timeout(Duration::from_millis(5), pending::<()>()).await;
+        assert!(taken.is_err(), "a timer of tokio's wakes a task of glommio's");
+        let for_ever = ended.0;
+        tokio::spawn(async move {
+            let _for_ever = for_ever;
+            pending::<()>().await
+        });
+        (thread::current().id(), there)
+    });
+    assert_ne!(home, there, "what is spawned runs beside the loop");
+    assert!(
+        ended.1.recv_timeout(Duration::ZERO) == Err(mpsc::RecvTimeoutError::Disconnected),
+        "a task that waits is dropped with its worker"
+    );
+}

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::file::ErasedFile;
-use crate::{OnThread, OpenOptions, Runtime, Task, deadline_after, task};
+use crate::{Address, AnyConnection, OnThread, OpenOptions, Runtime, Task, deadline_after, task};
 
 /// A boxed future that stays on its thread.
 pub(crate) type LocalBoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -32,6 +32,7 @@ pub(crate) trait ErasedLoop {
     fn now(&self) -> Instant;
     fn sleep_until(&self, deadline: Instant) -> LocalBoxFuture<'static, ()>;
     fn open<'a>(&'a self, path: &'a Path, options: &'a OpenOptions) -> LocalBoxFuture<'a, io::Result<Rc<dyn ErasedFile>>>;
+    fn connect<'a>(&'a self, address: &'a Address) -> LocalBoxFuture<'a, io::Result<AnyConnection>>;
 }
 
 impl<R: Runtime> ErasedLoop for R {
@@ -57,6 +58,10 @@ impl<R: Runtime> ErasedLoop for R {
 
     fn open<'a>(&'a self, path: &'a Path, options: &'a OpenOptions) -> LocalBoxFuture<'a, io::Result<Rc<dyn ErasedFile>>> {
         Box::pin(async move { Ok(Rc::new(crate::Files::open(self, path, options).await?) as Rc<dyn ErasedFile>) })
+    }
+
+    fn connect<'a>(&'a self, address: &'a Address) -> LocalBoxFuture<'a, io::Result<AnyConnection>> {
+        Box::pin(async move { Ok(AnyConnection::new(crate::Connect::connect(self, address).await?)) })
     }
 }
 

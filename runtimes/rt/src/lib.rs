@@ -6,7 +6,7 @@
 //!   [`Listener`] and [`Connection`], [`Connect`], [`Files`] with [`FileHandle`]. A type with all of them is a
 //!   [`Runtime`]. Each trait says what an implementor can get wrong; `loopswap-conformance` checks it.
 //! * **The ambient calls**, for those who write services: [`sleep`], [`timeout`], [`spawn_local`], [`offload`], [`now`],
-//!   [`File`]. They use whichever loop runs the current thread, as `asyncio.sleep` does, so that code which awaits them
+//!   [`connect`], [`File`]. They use whichever loop runs the current thread, as `asyncio.sleep` does, so that code which awaits them
 //!   names no loop and carries no generic. Called outside a loop they panic with a message that says so.
 //!
 //! # Why role traits, and why these shapes
@@ -19,6 +19,7 @@
 
 mod address;
 mod ambient;
+mod any_connection;
 mod file;
 mod files;
 mod net;
@@ -35,6 +36,7 @@ pub mod uring;
 
 pub use address::Address;
 pub use ambient::{Ambient, Elapsed, Sleep, Timeout, current_loop, now, offload, sleep, spawn_local, timeout};
+pub use any_connection::{AnyConnection, connect};
 pub use file::File;
 pub use files::{FileHandle, Files, OpenOptions};
 pub use net::{BoundListener, Connect, Connection, Listen, Listener, drain_backlog};

@@ -16,9 +16,9 @@ pub struct OnThread<T> {
     thread: ThreadId,
 }
 
-// SAFETY: the value is reached only by `get_mut` and `drop`, and both check that they run on the thread that made it.
+// SAFETY: the value is reached only by `get`, `get_mut` and `drop`, which check that they run on the thread that made it.
 unsafe impl<T> Send for OnThread<T> {}
-// SAFETY: a shared reference gives no access to the value at all.
+// SAFETY: a shared reference gives access to the value on the thread that made it alone, so no two threads ever share it.
 unsafe impl<T> Sync for OnThread<T> {}
 
 impl<T> OnThread<T> {
@@ -28,6 +28,11 @@ impl<T> OnThread<T> {
     }
 
     /// The value; `None` on any other thread than its own.
+    pub fn get(&self) -> Option<&T> {
+        self.is_home().then(|| &*self.value)
+    }
+
+    /// The value, to change; `None` on any other thread than its own.
     pub fn get_mut(&mut self) -> Option<&mut T> {
         self.is_home().then(|| &mut *self.value)
     }
@@ -57,12 +62,12 @@ mod tests {
         let mut held = OnThread::new(Rc::clone(&value));
         assert_eq!(held.get_mut().map(|value| **value), Some(1));
         let mut held = thread::spawn(move || {
-            assert!(held.get_mut().is_none());
+            assert!(held.get_mut().is_none() && held.get().is_none());
             held
         })
         .join()
         .unwrap();
-        assert!(held.get_mut().is_some());
+        assert!(held.get_mut().is_some() && held.get().is_some());
         drop(held);
         assert_eq!(Rc::strong_count(&value), 1);
     }

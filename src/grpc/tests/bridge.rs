@@ -2,8 +2,10 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -127,7 +129,7 @@ impl HttpBody for Parts {
     type Data = Bytes;
     type Error = tonic::Status;
 
-    fn poll_frame(mut self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
         let next = (!self.0.is_empty()).then(|| self.0.remove(0));
         Poll::Ready(next.map(|part| part.ok_or_else(|| tonic::Status::data_loss("lost"))))
     }
@@ -230,4 +232,90 @@ fn an_answer_without_a_status_gets_one() {
         let recorder = Exchange::open_with(&router, head, true).finish();
         assert_eq!((recorder.status(), recorder.replies()), (status, vec![String::new()]), "{method}");
     }
+}
+
+/// Answers with the size of its request, which is read on another thread.
+#[derive(Clone, Default)]
+struct FarReader(Arc<Mutex<Option<Request<Body>>>>);
+
+impl tonic::server::NamedService for FarReader {
+    const NAME: &'static str = "test.FarReader";
+}
+
+impl tower_service::Service<Request<Body>> for FarReader {
+    type Response = Response<Parts>;
+    type Error = Infallible;
+    type Future = std::future::Pending<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        *self.0.lock().unwrap() = Some(request);
+        std::future::pending()
+    }
+}
+
+/// Polls a body once, on a thread of its own.
+fn poll_far(body: &mut Body) -> Poll<Option<Result<Bytes, tonic::Code>>> {
+    let far = || Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()));
+    let polled = std::thread::scope(|scope| scope.spawn(far).join()).unwrap();
+    polled.map(|frame| frame.map(|frame| frame.map(|frame| frame.into_data().unwrap()).map_err(|status| status.code())))
+}
+
+#[test]
+fn a_body_is_read_on_any_thread() {
+    let service = FarReader::default();
+    let router = Router::new().add_tonic(service.clone());
+    let mut exchange = Exchange::open_with(&router, native_head("POST", "/test.FarReader/Read", &FIELDS), false);
+    assert_eq!(exchange.poll(), Poll::Pending);
+    let mut body = service.0.lock().unwrap().take().unwrap().into_body();
+    for text in [&b"first"[..], b"second"] {
+        exchange.data(text, false);
+        let before = exchange.n_wakes();
+        assert_eq!(poll_far(&mut body), Poll::Pending, "the inbox is out of its reach");
+        assert_eq!(exchange.n_wakes(), before + 1, "the call is to read for it");
+        assert_eq!(exchange.poll(), Poll::Pending);
+        assert_eq!(poll_far(&mut body), Poll::Ready(Some(Ok(Bytes::from_static(text)))));
+    }
+    // A read that was given up is not lost: the body is read at home now.
+    assert_eq!(poll_far(&mut body), Poll::Pending);
+    exchange.data(b"third", false);
+    let mut cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut cx) else { panic!("it is there") };
+    assert_eq!(frame.into_data().unwrap(), b"third"[..]);
+    assert_eq!(exchange.recorder.n_held.get(), 0, "what was read is released");
+    // The call's end is an error for whoever still reads.
+    assert_eq!(poll_far(&mut body), Poll::Pending);
+    exchange.call = None;
+    assert_eq!(poll_far(&mut body), Poll::Ready(Some(Err(tonic::Code::Cancelled))));
+    assert_eq!(poll_far(&mut body), Poll::Ready(None));
+}
+
+#[test]
+fn a_body_that_is_dropped_on_another_thread_is_unwanted() {
+    let service = FarReader::default();
+    let router = Router::new().add_tonic(service.clone());
+    let mut exchange = Exchange::open_with(&router, native_head("POST", "/test.FarReader/Read", &FIELDS), false);
+    assert_eq!(exchange.poll(), Poll::Pending);
+    exchange.data(b"unread", false);
+    let body = service.0.lock().unwrap().take().unwrap().into_body();
+    std::thread::spawn(move || drop(body)).join().unwrap();
+    assert_eq!(exchange.recorder.n_held.get(), 6);
+    assert_eq!(exchange.poll(), Poll::Pending);
+    assert_eq!(exchange.recorder.n_held.get(), 0, "its client need not wait");
+}
+
+#[test]
+fn a_body_that_has_come_is_nobodys_inbox() {
+    let service = FarReader::default();
+    let router = Router::new().add_tonic(service.clone());
+    let mut exchange = Exchange::open_with(&router, native_head("POST", "/test.FarReader/Read", &FIELDS), false);
+    exchange.data(b"all of it", true);
+    assert_eq!(exchange.poll(), Poll::Pending);
+    let mut body = service.0.lock().unwrap().take().unwrap().into_body();
+    exchange.call = None;
+    assert_eq!(poll_far(&mut body), Poll::Ready(Some(Ok(Bytes::from_static(b"all of it")))));
+    assert!(body.is_end_stream());
 }

@@ -162,7 +162,7 @@ impl Connection {
     /// The answer is whole. A server that has not waited for the whole request need not have the rest (8.1).
     #[inline]
     pub(super) fn ended(&mut self, key: StreamKey) {
-        if self.streams.get_mut(key).is_some_and(|stream| stream.pending.is_some()) {
+        if self.streams.get_mut(key).is_some_and(|stream| stream.pending.is_some() || stream.goes_on) {
             self.reset(key, ErrorCode::CANCEL);
         } else {
             self.streams.close(key);

@@ -1,18 +1,22 @@
-//! The client's side of HTTP/2, without I/O: RFC 9113 and RFC 7541 for one who opens streams, each with a whole request, and takes no pushes.
+//! The client's side of HTTP/2, without I/O: RFC 9113 and RFC 7541 for one who opens streams, and takes no pushes.
 //!
 //! A [`Connection`] is given the server's bytes; it yields [`Event`]s, and writes what is to be sent into one buffer, as the server's side does. It knows no
 //! time: whoever drives it decides how long an answer may take.
 //!
 //! * `receive` cuts the input into frames, and gives DATA on as it comes; `answers` are header blocks; `control` are the other frames.
-//! * `request` is a request as bytes, written again and again; `send` writes it within the server's windows.
+//! * `request` is a request as bytes, written again and again; `parts` are requests that are each their own, whose bodies come piece by piece.
+//!   `send` writes both within the server's windows.
 //! * `streams` holds the open ones, [`AnswerHead`] is what a header block of an answer says.
 //!
-//! What comes is taken at once, so our windows are opened again as soon as a frame's header has arrived; they bound nothing but what is on its way.
+//! Whoever takes what comes at once uses [`Connection::new`]: our windows are opened again as soon as a frame's header has arrived, and bound nothing but
+//! what is on its way. Whoever has readers uses [`Connection::with_readers`]: a stream's window is opened again by [`Connection::release`].
 
 mod answers;
 mod control;
 mod head;
+mod parts;
 mod receive;
+#[cfg(feature = "cli")]
 mod request;
 mod send;
 mod streams;
@@ -30,6 +34,7 @@ use super::hpack;
 use answers::{HeadCache, HeaderBlock};
 pub(crate) use head::AnswerHead;
 use receive::DataFrame;
+#[cfg(feature = "cli")]
 pub(crate) use request::Request;
 pub(crate) use streams::StreamKey;
 use streams::Streams;
@@ -41,9 +46,14 @@ const WINDOW_INITIAL: u32 = 65_535;
 const WINDOW_MAX: i64 = 0x7fff_ffff;
 
 /// The receive window of a stream, in bytes: twice the longest reply that gRPC takes, so that no reply waits for us. 8 MiB.
+#[cfg(feature = "cli")]
 const STREAM_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 
-/// The receive window of the connection, in bytes. 64 MiB: nothing of it is held here, so no server need wait.
+/// The same where readers take what comes: what a stream may hold that nobody has read. 1 MiB.
+pub(crate) const READ_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// The receive window of the connection, in bytes. 64 MiB: it is opened again as bytes arrive, so that a stream whose reader is slow keeps no other waiting
+/// (as in grpc-go); what is held is bounded by the streams' windows.
 const CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
 
 /// Bytes of an answer's header list, decoded, 32 added for each field (6.5.2); one that is longer fails its call. 16 KiB, as the server allows.
@@ -80,6 +90,13 @@ pub(crate) struct GoAway {
     code: ErrorCode,
     /// For people; its beginning.
     debug_data: Box<str>,
+}
+
+impl GoAway {
+    /// Whether the server was asked too often whether it is there (gRFC A8).
+    pub(crate) fn is_too_many_pings(&self) -> bool {
+        self.code == ErrorCode::ENHANCE_YOUR_CALM && &*self.debug_data == "too_many_pings"
+    }
 }
 
 impl fmt::Display for GoAway {
@@ -128,6 +145,12 @@ pub(crate) struct Connection {
     /// Events that no frame of a single stream has caused.
     events: VecDeque<Event<'static>>,
 
+    /// What the server may send on a stream that nobody reads.
+    stream_window: u32,
+    /// Streams' windows are opened again by [`release`](Self::release) alone.
+    has_readers: bool,
+    /// Streams whose requests go on, and which have room for more.
+    roomy: Vec<StreamKey>,
     /// What the server may still send on all streams together.
     recv_window: i64,
     /// Received, and not yet given back to the server's window.
@@ -143,14 +166,24 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// A connection that has just been opened. The preface, our SETTINGS and a larger window wait in its output.
+    /// A connection that has just been opened, for one who takes all that comes at once. The preface, our SETTINGS and a larger window wait in its output.
+    #[cfg(feature = "cli")]
     pub(crate) fn new() -> Self {
+        Self::open_with(STREAM_WINDOW_BYTES, false)
+    }
+
+    /// The same for one whose streams have readers: what they take is to be [released](Self::release).
+    pub(crate) fn with_readers() -> Self {
+        Self::open_with(READ_WINDOW_BYTES, true)
+    }
+
+    fn open_with(stream_window: u32, has_readers: bool) -> Self {
         let mut out = frame::PREFACE.to_vec();
         frame::settings(
             &mut out,
             &[
                 (setting::ENABLE_PUSH, 0),
-                (setting::INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES),
+                (setting::INITIAL_WINDOW_SIZE, stream_window),
                 (setting::MAX_HEADER_LIST_SIZE, HEADER_LIST_BYTES_MAX),
             ],
         );
@@ -170,6 +203,9 @@ impl Connection {
             has_reset: false,
             sendable: VecDeque::new(),
             events: VecDeque::new(),
+            stream_window,
+            has_readers,
+            roomy: Vec::new(),
             recv_window: i64::from(CONNECTION_WINDOW_BYTES),
             unannounced: 0,
             send_window: i64::from(WINDOW_INITIAL),
@@ -201,6 +237,7 @@ impl Connection {
     }
 
     /// The streams whose answers have not ended.
+    #[cfg(any(test, feature = "cli"))]
     pub(crate) fn streams(&mut self) -> impl Iterator<Item = StreamKey> {
         self.streams.iter_mut().map(|(key, _)| key)
     }

@@ -2,7 +2,7 @@
 
 use super::super::frame::{self, FrameHeader, HEADER_BYTES, PAYLOAD_BYTES_MAX, flag, kind};
 use super::streams::StreamKey;
-use super::{CONNECTION_WINDOW_BYTES, Connection, ErrorCode, Event, Fault, STREAM_WINDOW_BYTES};
+use super::{CONNECTION_WINDOW_BYTES, Connection, ErrorCode, Event, Fault};
 
 /// A DATA frame whose payload is arriving.
 #[derive(Debug)]
@@ -161,6 +161,7 @@ impl Connection {
         let Some(key) = self.streams.find(header.stream_id) else {
             return self.frame_for_gone_stream(header.stream_id).map(|()| None);
         };
+        let (has_readers, window) = (self.has_readers, self.stream_window);
         let stream = self.streams.get_mut(key).expect("just found");
         if !stream.has_head {
             let refused = self.refused(key, "DATA before the answer's head");
@@ -172,8 +173,11 @@ impl Connection {
             return Err(Fault { code: ErrorCode::FLOW_CONTROL_ERROR, reason: "DATA beyond a stream's window" });
         }
         stream.remote_closed = header.has(flag::END_STREAM);
+        if has_readers {
+            return Ok(Some(key));
+        }
         stream.unannounced += header.len as u32;
-        if stream.unannounced >= STREAM_WINDOW_BYTES / 2 && !stream.remote_closed {
+        if stream.unannounced >= window / 2 && !stream.remote_closed {
             frame::window_update(&mut self.out, key.id(), stream.unannounced);
             stream.recv_window += stream.unannounced as i32;
             stream.unannounced = 0;
@@ -212,6 +216,12 @@ impl Connection {
             data.padding = usize::from(length);
             if data.padding > data.left {
                 return Err(protocol("padding is longer than its frame"));
+            }
+            // No reader sees the padding (6.9.1).
+            if let Some(key) = data.stream
+                && self.has_readers
+            {
+                self.release(key, 1 + data.padding);
             }
         }
         let content = data.left - data.padding;

@@ -1,8 +1,11 @@
 //! Requests: HEADERS at once, DATA as far as the server's windows go, and the rest later.
 
 use super::super::frame::{self, PAYLOAD_BYTES_MAX, flag, kind};
+use super::Connection;
+#[cfg(feature = "cli")]
+use super::Request;
+#[cfg(feature = "cli")]
 use super::streams::StreamKey;
-use super::{Connection, Request, STREAM_WINDOW_BYTES};
 
 /// The output takes no more requests or DATA while it holds this much: enough for a send, and what a server does not read is bounded by it. 64 KiB.
 const OUT_BYTES_MAX: usize = 64 * 1024;
@@ -34,6 +37,7 @@ impl Connection {
     /// # Panics
     ///
     /// When [`can_open`](Self::can_open) says no.
+    #[cfg(feature = "cli")]
     #[inline]
     pub(crate) fn open(&mut self, request: &mut Request) -> StreamKey {
         assert!(self.can_open(), "asked before");
@@ -41,7 +45,7 @@ impl Connection {
         self.next_id += 2;
         let len = request.body().len();
         let window = i64::from(self.peer_window_initial).min(self.send_window);
-        let stream = self.streams.open(id, STREAM_WINDOW_BYTES as i32, self.peer_window_initial as i32);
+        let stream = self.streams.open(id, self.stream_window as i32, self.peer_window_initial as i32);
         // Those that wait have come before.
         let at_once = request.has_short_body() && len as i64 <= window && self.sendable.is_empty();
         request.write(&mut self.encoder, &mut self.out, id, at_once);
@@ -70,8 +74,9 @@ impl Connection {
             let Some(body) = &mut stream.pending else { continue };
             let window = i64::from(stream.send_window).min(self.send_window).clamp(0, PAYLOAD_BYTES_MAX as i64);
             let part = body.split_to(body.len().min(window as usize));
-            let ends = body.is_empty();
-            if part.is_empty() && !ends {
+            let is_sent = body.is_empty();
+            let ends = is_sent && !stream.goes_on;
+            if part.is_empty() && !is_sent {
                 // Its window has shrunk meanwhile.
                 stream.queued = false;
                 continue;
@@ -80,9 +85,12 @@ impl Connection {
             self.out.extend_from_slice(&part);
             stream.send_window -= part.len() as i32;
             self.send_window -= part.len() as i64;
-            if ends {
+            if is_sent {
                 stream.pending = None;
                 stream.queued = false;
+                if !ends {
+                    self.roomy.push(key);
+                }
             } else if stream.send_window > 0 {
                 self.sendable.push_front(key);
             } else {

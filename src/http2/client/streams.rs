@@ -38,6 +38,8 @@ pub(super) struct Stream {
     pub(super) has_head: bool,
     /// The server has sent END_STREAM, in a DATA frame that is still arriving.
     pub(super) remote_closed: bool,
+    /// More of the request's body will come, behind what is pending.
+    pub(super) goes_on: bool,
     /// It stands in the queue of those that can send.
     pub(super) queued: bool,
     /// The part of the request's body that waits for the server's windows.
@@ -59,7 +61,7 @@ impl Streams {
         self.slots.len() - self.free.len()
     }
 
-    /// Opens a stream, whose whole request was sent.
+    /// Opens a stream.
     pub(super) fn open(&mut self, id: u32, recv_window: i32, send_window: i32) -> StreamKey {
         let stream = Stream {
             id,
@@ -69,6 +71,7 @@ impl Streams {
             content_left: None,
             has_head: false,
             remote_closed: false,
+            goes_on: false,
             queued: false,
             pending: None,
         };

@@ -11,7 +11,7 @@ use futures_util::task::AtomicWaker;
 
 /// The woken calls of a connection.
 #[derive(Debug)]
-pub(super) struct Ready {
+pub(crate) struct Ready {
     words: Box<[AtomicU64]>,
     /// The task was woken and has not looked since.
     notified: AtomicBool,
@@ -26,31 +26,31 @@ struct SlotWaker {
 
 impl Ready {
     /// For slots below `n_slots`.
-    pub(super) fn new(n_slots: usize) -> Arc<Self> {
+    pub(crate) fn new(n_slots: usize) -> Arc<Self> {
         let words = (0..n_slots.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         Arc::new(Self { words, notified: AtomicBool::new(false), task: AtomicWaker::new() })
     }
 
     /// The waker of a slot.
-    pub(super) fn waker(self: &Arc<Self>, slot: usize) -> Waker {
+    pub(crate) fn waker(self: &Arc<Self>, slot: usize) -> Waker {
         Waker::from(Arc::new(SlotWaker { ready: Arc::clone(self), slot }))
     }
 
     /// Says whom to wake from now on. To be called at the beginning of the task's turn, before [`take`](Self::take).
-    pub(super) fn listen(&self, task: &Waker) {
+    pub(crate) fn listen(&self, task: &Waker) {
         self.task.register(task);
         self.notified.store(false, Ordering::SeqCst);
     }
 
     /// Wakes the connection's task.
-    pub(super) fn notify(&self) {
+    pub(crate) fn notify(&self) {
         if !self.notified.swap(true, Ordering::SeqCst) {
             self.task.wake();
         }
     }
 
     /// Calls `each` with every slot that was woken since the last time.
-    pub(super) fn take(&self, mut each: impl FnMut(usize)) {
+    pub(crate) fn take(&self, mut each: impl FnMut(usize)) {
         for (i, word) in self.words.iter().enumerate() {
             if word.load(Ordering::Relaxed) == 0 {
                 continue;

@@ -10,7 +10,9 @@ use tonic::Status;
 
 use crate::Error;
 use crate::client::answer::Answer;
-use crate::client::status::{from_reset, late};
+use crate::client::hint::hint;
+use crate::client::reset::from_reset;
+use crate::client::status::late;
 use crate::client::{Ended, Prepared, Target};
 use crate::http2::ErrorCode;
 use crate::http2::client::{Connection, Event, Request, StreamKey};
@@ -33,7 +35,7 @@ pub(crate) struct Ticket {
 }
 
 /// A connection. It is not a task: who owns it polls it, says when calls begin, and flushes.
-pub(crate) struct Channel<C> {
+pub(crate) struct PreparedChannel<C> {
     connection: C,
     http2: Connection,
     call: Rc<Prepared>,
@@ -56,7 +58,7 @@ struct Call {
     answer: Answer,
 }
 
-impl<C: loopswap_rt::Connection> Channel<C> {
+impl<C: loopswap_rt::Connection> PreparedChannel<C> {
     /// Connects. The server's SETTINGS are not waited for: the first calls go out with ours.
     ///
     /// # Errors
@@ -228,13 +230,7 @@ impl<C: loopswap_rt::Connection> Channel<C> {
 
     /// What the server may be instead.
     fn hint(&self) -> &'static str {
-        match &self.first[..] {
-            _ if self.http2.is_open() => "",
-            b"HTTP/" => "; the server speaks HTTP/1",
-            // An alert or a handshake, of any version.
-            [0x15 | 0x16, 0x03, ..] => "; the server speaks TLS",
-            _ => "; does the server speak HTTP/2, without TLS?",
-        }
+        if self.http2.is_open() { "" } else { hint(&self.first) }
     }
 }
 

@@ -1,0 +1,102 @@
+//! The task that connects: one address after the other, as often as calls wait for it; and then drives the connection.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
+
+use loopswap_rt::{Address, AnyConnection, Connection as _, connect, now, sleep, timeout};
+use tonic::Status;
+
+use crate::client::channel::driver::Driver;
+use crate::client::channel::endpoint::Endpoint;
+use crate::client::channel::link::Link;
+use crate::client::channel::shared::{OfTask, Shared};
+use crate::client::hint::hint;
+use crate::http2::client::Connection;
+
+/// Connects, and serves the calls that wait until the connection ends, or nobody waits.
+pub(super) async fn run(mut task: OfTask) {
+    let shared = task.shared.clone();
+    let (connection, http2) = loop {
+        if let Some(at) = shared.retry_at() {
+            let left = at.saturating_duration_since(now());
+            if unless_abandoned(&shared, sleep(left)).await.is_none() {
+                return;
+            }
+        }
+        match unless_abandoned(&shared, attempt(&shared.endpoint)).await {
+            None => return,
+            Some(Ok(connected)) => break connected,
+            Some(Err(why)) => {
+                tracing::debug!(uri = shared.endpoint.uri(), "{}", why.message());
+                if !shared.failed(why) {
+                    return;
+                }
+            }
+        }
+    };
+    let link = Link::new();
+    shared.connected(&link);
+    task.has_connected();
+    let driver = Driver::new(connection, http2, shared, link);
+    driver.await;
+}
+
+/// The future's value, or `None` when the channel was closed first and nobody waits.
+async fn unless_abandoned<F: Future>(shared: &Shared, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        if shared.poll_abandoned(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+/// Tries each address of the server, in order.
+async fn attempt(endpoint: &Endpoint) -> Result<(AnyConnection, Connection), Status> {
+    let failed = |why: &dyn std::fmt::Display| Status::unavailable(format!("cannot connect to {}: {why}", endpoint.uri()));
+    let addresses = endpoint.resolve().await.map_err(|error| failed(&error))?;
+    let mut last = None;
+    for address in addresses {
+        let allowed = endpoint.connect_timeout;
+        match timeout(allowed, open(&address)).await.unwrap_or_else(|_| Err(format!("no answer within {allowed:?}"))) {
+            Ok(opened) => return Ok(opened),
+            Err(why) => last = Some(failed(&format_args!("{address}: {why}"))),
+        }
+    }
+    Err(last.expect("`resolve` finds an address"))
+}
+
+/// Connects, and waits for the server's first SETTINGS: before them no call is sent, so that none is lost to a server that speaks something else or is not
+/// ready, and the server's limit of streams is known.
+async fn open(address: &Address) -> Result<(AnyConnection, Connection), String> {
+    let said = |error: io::Error| error.to_string();
+    let mut connection = connect(address).await.map_err(said)?;
+    let mut http2 = Connection::with_readers();
+    let (sent, spare) = connection.send(http2.take_output(Vec::new())).await;
+    sent.map_err(said)?;
+    drop(spare);
+    let mut first = Vec::new();
+    while !http2.is_open() {
+        let n_bytes = connection
+            .receive(|bytes| {
+                let missing = 5_usize.saturating_sub(first.len()).min(bytes.len());
+                first.extend_from_slice(&bytes[..missing]);
+                let mut input = bytes;
+                while http2.receive(&mut input).is_some() {}
+                bytes.len()
+            })
+            .await
+            .map_err(said)?;
+        if let Some(fault) = http2.fault() {
+            return Err(format!("{fault}{}", hint(&first)));
+        }
+        if n_bytes == 0 {
+            return Err(format!("the server closed the connection before it said anything{}", hint(&first)));
+        }
+    }
+    Ok((connection, http2))
+}

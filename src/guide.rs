@@ -1,0 +1,11 @@
+//! The pages of `docs/guide/`, so that their snippets go on compiling.
+
+#[doc = include_str!("../docs/guide/service.md")]
+mod service {}
+
+#[cfg(all(feature = "tokio", feature = "tokio-uring", feature = "glommio"))]
+#[doc = include_str!("../docs/guide/choose-a-loop.md")]
+mod choose_a_loop {}
+
+#[doc = include_str!("../docs/guide/from-tonic.md")]
+mod from_tonic {}
