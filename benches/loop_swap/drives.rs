@@ -7,7 +7,7 @@ use loopswap_report::{Drive, Driven, Driver, Driving, Handler};
 use crate::cell::Cell;
 use crate::client::Client;
 use crate::peers::build::find;
-use crate::plan::{Kind, Plan, Row, Shape};
+use crate::plan::{Kind, Plan, Row, SHAPES, Shape};
 
 /// By how much the calls are fewer than in a cell: there are two clients, and the noise shows over the rounds.
 const FEWER: u32 = 4;
@@ -32,15 +32,12 @@ pub(crate) fn tasks(plan: &Plan, rows: &[Row]) -> Vec<Task> {
     };
     let rows: Vec<_> = rows.iter().filter(|row| row.unavailable.is_none()).filter(is_driven).collect();
     let cells = |round| {
-        let shapes = crate::plan::SHAPES.into_iter().filter(is_shape).filter(|shape| shape.in_flight <= plan.calls(shape) / FEWER);
-        let of_shape = move |row: &Row, shape: Shape| Cell {
-            round,
-            row: row.clone(),
-            shape,
-            calls: plan.calls(&shape) / FEWER,
-            warmup: plan.warmup.min(plan.calls(&shape) / FEWER),
+        let of_shape = move |row: &Row, shape: Shape| {
+            let calls = (plan.calls(&shape) / FEWER).max(shape.in_flight);
+            Cell { round, row: row.clone(), shape, calls, warmup: plan.warmup.clamp(shape.in_flight, calls) }
         };
-        rows.iter().flat_map(move |row| shapes.clone().map(move |shape| of_shape(row, shape))).collect::<Vec<_>>()
+        let shapes = || SHAPES.into_iter().filter(is_shape);
+        rows.iter().flat_map(move |row| shapes().map(move |shape| of_shape(row, shape))).collect::<Vec<_>>()
     };
     let mut tasks = Vec::new();
     for round in 0..plan.rounds {
