@@ -24,10 +24,15 @@ pub(crate) struct Cell {
 
 impl Cell {
     /// Measures it. An error says what went wrong, in a line.
-    pub(crate) fn run(&self, machine: &Machine, client: Client) -> Result<Measured, String> {
+    pub(crate) fn measure(&self, machine: &Machine, client: Client) -> Result<Measured, String> {
         if self.row.kind == Kind::Ceiling {
             return ceiling::measure(self, machine.server_cpu);
         }
+        self.run(machine, client).map(|(measured, _)| measured)
+    }
+
+    /// Measures a server, and how often it fell asleep meanwhile.
+    pub(crate) fn run(&self, machine: &Machine, client: Client) -> Result<(Measured, u64), String> {
         let mut command = self.row.command(1)?;
         let blocks = if self.shape.is_of_blocks() { Some(Blocks::new(self.calls)?) } else { None };
         if let Some(blocks) = &blocks {
@@ -40,16 +45,17 @@ impl Cell {
         }
     }
 
-    fn load(&self, server: &Server, machine: &Machine, client: Client) -> Result<Measured, String> {
+    fn load(&self, server: &Server, machine: &Machine, client: Client) -> Result<(Measured, u64), String> {
         client.load(server.addr(), self.shape, self.warmup, machine.load_cpu)?;
-        let (before, ticks_before) = (server.cpu()?, server.ticks());
+        let (before, waits_before, ticks_before) = (server.cpu()?, server.waits()?, server.ticks());
         let mut measured = client.load(server.addr(), self.shape, self.calls, machine.load_cpu)?;
         let spent: Duration = server.cpu()? - before;
+        let waits = server.waits()?.saturating_sub(waits_before);
         measured.cpu_us = Some(spent.as_secs_f64() * 1e6 / f64::from(self.calls));
         if let Some(((user_before, system_before), (user, system))) = ticks_before.zip(server.ticks()) {
             (measured.user_ticks, measured.system_ticks) = (Some(user - user_before), Some(system - system_before));
         }
-        Ok(measured)
+        Ok((measured, waits))
     }
 }
 

@@ -80,12 +80,22 @@ impl Server {
 
     /// The CPU time of all its threads so far.
     pub(crate) fn cpu(&self) -> Result<Duration, String> {
+        self.over_threads("schedstat", |schedstat| schedstat.split_whitespace().next()).map(Duration::from_nanos)
+    }
+
+    /// How often its threads have fallen asleep so far: their voluntary context switches.
+    pub(crate) fn waits(&self) -> Result<u64, String> {
+        self.over_threads("status", |status| status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).map(str::trim))
+    }
+
+    /// A number of each thread, by its file in /proc, over all of them together.
+    fn over_threads(&self, file: &str, number: impl Fn(&str) -> Option<&str>) -> Result<u64, String> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).map_err(|error| format!("it is gone: {error}"))?;
-        let nanos = tasks.filter_map(|task| {
-            let schedstat = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-            schedstat.split_whitespace().next()?.parse::<u64>().ok()
+        let numbers = tasks.filter_map(|task| {
+            let text = fs::read_to_string(task.ok()?.path().join(file)).ok()?;
+            number(&text)?.parse::<u64>().ok()
         });
-        Ok(Duration::from_nanos(nanos.sum()))
+        Ok(numbers.sum())
     }
 
     /// What the kernel's clock found it at so far, in user mode and in the kernel, in ticks: too coarse to count time, good enough to split it.

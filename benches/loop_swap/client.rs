@@ -22,6 +22,13 @@ pub(crate) enum Client {
 }
 
 impl Client {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Loopswap => "loopswap load",
+            Self::H2load => "h2load",
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Loopswap => "loopswap load, which checks every reply",

@@ -18,6 +18,7 @@ mod ceiling;
 mod cell;
 mod child;
 mod client;
+mod drives;
 mod floor;
 mod footprint;
 mod interrupt;
@@ -36,7 +37,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use loopswap_report::{Run, Style};
 
 use crate::client::Client;
@@ -102,6 +103,10 @@ struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
 
+    /// When servers are loaded by h2load too, beside our load generator, and the two compared: `auto` is in a full run, where h2load is on the PATH.
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    h2load: When,
+
     /// Which servers of others are rows, too: `none`, `ready`, `all`, or of `python`, `rust` and `cpp`, with commas between. They are built on first
     /// use, which downloads what they are made of; `ready` has those that are built already. By default `ready`, under `cargo test` `none`.
     #[arg(long, value_name = "LIST")]
@@ -126,6 +131,14 @@ struct Args {
     /// Be the timer ceiling: sleep in this loop, and say how often.
     #[arg(long, hide = true, value_name = "LOOP")]
     sleep_on: Option<String>,
+}
+
+/// When something is done that not every machine can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
 }
 
 fn main() -> ExitCode {
@@ -202,14 +215,15 @@ fn experiment(args: &Args) -> Result<Run, String> {
     let mut run = record::new(machine, &plan, &rows, cells.len());
     say(&format!("{}, {}\n{plan}\n\n", run.machine.cpu, run.machine.kernel));
     let footprints = footprint::tasks(&plan, &rows);
-    let n_steps = cells.len() + footprints.len();
+    let drives = drives(args, &plan, &rows)?;
+    let n_steps = cells.len() + footprints.len() + drives.len();
     let mut progress = Progress::new(n_steps);
     for cell in cells {
         if interrupt::stopped() {
             break;
         }
         progress.begin(format!("round {} {} {}", cell.round + 1, cell.row.name, cell.shape));
-        let result = cell.run(&run.machine, args.client);
+        let result = cell.measure(&run.machine, args.client);
         if interrupt::stopped() {
             // This cell's children were ended: its figures, if there are any, are not the server's.
             break;
@@ -236,8 +250,35 @@ fn experiment(args: &Args) -> Result<Run, String> {
         }
         progress.end();
     }
-    run.interrupted = run.cells.len() + run.footprints.len() < n_steps;
+    for task in drives {
+        if interrupt::stopped() {
+            break;
+        }
+        progress.begin(format!("round {} {} {} under {}", task.cell.round + 1, task.cell.row.name, task.cell.shape, task.client.word()));
+        record::drive(&mut run, &task);
+        if interrupt::stopped() {
+            run.drives.pop();
+            break;
+        }
+        progress.end();
+    }
+    run.interrupted = run.cells.len() + run.footprints.len() + run.drives.len() < n_steps;
     Ok(run)
+}
+
+/// What is driven by h2load too, where that is asked for and can be done.
+fn drives(args: &Args, plan: &Plan, rows: &[plan::Row]) -> Result<Vec<drives::Task>, String> {
+    match (args.h2load, drives::has_h2load(&peers::build::path())) {
+        (When::Never, _) => Ok(Vec::new()),
+        (When::Always, Err(why)) => Err(why),
+        (When::Always, Ok(())) => Ok(drives::tasks(plan, rows)),
+        (When::Auto, _) if args.quick || !args.bench || args.client != Client::Loopswap => Ok(Vec::new()),
+        (When::Auto, Err(why)) => {
+            say(&format!("our load generator is not compared with h2load: {why}\n\n"));
+            Ok(Vec::new())
+        }
+        (When::Auto, Ok(())) => Ok(drives::tasks(plan, rows)),
+    }
 }
 
 fn style() -> Style {

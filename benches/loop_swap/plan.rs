@@ -29,8 +29,10 @@ pub(crate) struct Plan {
     pub(crate) idle_connections: u32,
 }
 
-/// By how much a slow server's calls are fewer.
-const SLOWER: u32 = 10;
+/// By how much the calls of others' servers are fewer, without the sleep and with it, and those of the slow ones among them: a run with all of them is to take
+/// a quarter of an hour. They are as steady for it.
+const OF_PEERS: (u32, u32) = (4, 2);
+const OF_SLOW_ONES: (u32, u32) = (50, 4);
 
 impl Plan {
     /// What is quoted.
@@ -39,10 +41,10 @@ impl Plan {
             client: Client::Loopswap,
             rounds: 5,
             calls_asleep: 10_000,
-            calls_awake: 100_000,
-            calls_reading: 50_000,
+            calls_awake: 60_000,
+            calls_reading: 30_000,
             calls_appending: 2_000,
-            warmup: 2_000,
+            warmup: 1_000,
             idle_connections: 10_000,
         }
     }
@@ -52,11 +54,11 @@ impl Plan {
         Self {
             client: Client::Loopswap,
             rounds: 1,
-            calls_asleep: 3_000,
-            calls_awake: 10_000,
-            calls_reading: 5_000,
+            calls_asleep: 1_000,
+            calls_awake: 6_000,
+            calls_reading: 3_000,
             calls_appending: 200,
-            warmup: 1_000,
+            warmup: 500,
             idle_connections: 500,
         }
     }
@@ -104,6 +106,8 @@ impl Plan {
 
     pub(crate) fn calls(&self, shape: &Shape) -> u32 {
         match shape.handler {
+            // The article's number is for the article's shape.
+            Handler::Sleep(_) if shape.connections > 1 => self.calls_asleep / 2,
             Handler::Sleep(_) => self.calls_asleep,
             Handler::Nothing => self.calls_awake,
             Handler::Read => self.calls_reading,
@@ -111,16 +115,21 @@ impl Plan {
         }
     }
 
-    /// The article's own number for every row; without the sleep, a slow server gives a steady figure sooner.
+    /// Never fewer than are in flight.
     fn calls_of(&self, row: &Row, shape: &Shape) -> u32 {
-        let calls = self.calls(shape);
-        if shape.handler == Handler::Nothing && row.is_slow() { calls.div_ceil(SLOWER) } else { calls }
+        let (awake, asleep) = match row.kind {
+            Kind::Peer if row.is_slow() => OF_SLOW_ONES,
+            Kind::Peer => OF_PEERS,
+            Kind::Loopswap | Kind::StockTonic | Kind::Floor | Kind::Ceiling => (1, 1),
+        };
+        let fewer = if matches!(shape.handler, Handler::Sleep(_)) { asleep } else { awake };
+        self.calls(shape).div_ceil(fewer).max(shape.in_flight)
     }
 
     /// Never more than what is counted.
     fn warmup_of(&self, row: &Row, shape: &Shape) -> u32 {
-        let warmup = if row.is_slow() { self.warmup.div_ceil(SLOWER) } else { self.warmup };
-        warmup.min(self.calls(shape) / 2)
+        let warmup = if row.is_slow() { self.warmup.div_ceil(10) } else { self.warmup };
+        warmup.max(shape.in_flight).min(self.calls_of(row, shape))
     }
 }
 
@@ -130,7 +139,7 @@ impl fmt::Display for Plan {
         let s = if *rounds == 1 { "" } else { "s" };
         write!(
             f,
-            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, {calls_awake} without, {calls_reading} that read, {calls_appending} that append, of Python's servers a tenth without sleep; one worker, restarted for each cell; load by {}",
+            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, half over many connections, {calls_awake} without, {calls_reading} that read, {calls_appending} that append, of others' servers fewer; one worker, restarted for each cell; load by {}",
             self.client.name()
         )
     }
@@ -185,6 +194,9 @@ impl fmt::Display for Shape {
     }
 }
 
+/// The most connections that servers of others are loaded over.
+const PEER_CONNECTIONS_MAX: u32 = 100;
+
 /// A server of the experiment, or the timer that bounds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -218,7 +230,8 @@ impl Row {
             Kind::Loopswap | Kind::StockTonic => true,
             // The peers have the Greeter alone.
             Kind::Peer => match shape.handler {
-                Handler::Nothing => true,
+                // Many have a short queue of clients to accept, so that a thousand connections take seconds to open.
+                Handler::Nothing => shape.connections <= PEER_CONNECTIONS_MAX,
                 Handler::Sleep(_) => self.launch.as_ref().is_some_and(|launch| launch.sleeps),
                 Handler::Read | Handler::Append => false,
             },

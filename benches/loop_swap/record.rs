@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use loopswap_report::{Extra, Machine, Measured, Outcome, Role, Run, VERSION, slug};
 
 use crate::cell::Cell;
+use crate::drives;
 use crate::footprint::Task;
 use crate::plan::{Kind, Plan, Row, SHAPES, Shape};
 
@@ -21,6 +22,7 @@ pub(crate) fn new(machine: Machine, plan: &Plan, rows: &[Row], n_cells: usize) -
         shapes: SHAPES.iter().map(|of| shape(plan, of)).collect(),
         cells: Vec::with_capacity(n_cells),
         footprints: Vec::new(),
+        drives: Vec::new(),
         extras: vec![engines()],
     }
 }
@@ -53,6 +55,12 @@ pub(crate) fn add(run: &mut Run, cell: &Cell, result: Result<Measured, String>) 
         calls: cell.calls,
         outcome,
     });
+}
+
+/// Drives a server, and adds what came of it.
+pub(crate) fn drive(run: &mut Run, task: &drives::Task) {
+    let drive = task.run(&run.machine, row_id(&task.cell.row), shape_id(&task.cell.shape));
+    run.drives.push(drive);
 }
 
 /// Measures a footprint, and adds it.

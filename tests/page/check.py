@@ -154,12 +154,12 @@ def pixels(path):
 
 def check_screenshots(folder):
     """Each shows something, and the dark one is dark."""
-    for name, dark in (("desk", False), ("phone", False), ("dark", True)):
+    for name, dark in (("desk", False), ("phone", False), ("print", False), ("dark", True)):
         seen = pixels(folder / f"{name}.png")
         paper = max(seen, key=seen.get)
         assert len(seen) > 50, f"{name}.png has {len(seen)} colours: an empty page"
         assert (sum(paper) < 200) == dark, f"{name}.png: the paper is {paper.hex()}"
-    for name in ("desk", "phone"):
+    for name in ("desk", "phone", "print"):
         width, needs = re.findall(r"\d+", (folder / f"{name}.width").read_text())
         assert int(needs) <= int(width), f"{name}: the page is {needs} wide in a window of {width}"
     printed = (folder / "print.pdf").read_bytes()

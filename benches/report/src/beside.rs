@@ -1,5 +1,6 @@
 //! The tables beside those of the shapes: how late the timers are, and what the servers cost beside their calls. The same on every medium.
 
+use crate::clients::beside_h2load;
 use crate::figures::{Metric, Spread};
 use crate::footprint::{Figure, Upkeep};
 use crate::number::{figure, range, ratio};
@@ -14,7 +15,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// All that this run has figures for.
 pub(crate) fn extras(run: &Run) -> Vec<Extra> {
     let timers = run.head_shape(|handler| matches!(handler, Handler::Sleep(_))).and_then(|shape| timers(run, shape));
-    timers.into_iter().chain(upkeep(run)).chain(workers(run)).collect()
+    timers.into_iter().chain(upkeep(run)).chain(workers(run)).chain(beside_h2load(run)).collect()
 }
 
 /// How late each loop's timer is, by the tasks that only sleep.

@@ -8,6 +8,7 @@
 //! | `run` | the model, and its file |
 //! | `figures` | medians, spreads, ratios within a round |
 //! | `footprint` | what a server costs beside its calls |
+//! | `clients` | our load generator beside h2load |
 //! | `verdict` | the rule by which a difference is called one |
 //! | `answer` | the run in three sentences |
 //! | `beside` | the tables beside those of the shapes |
@@ -21,6 +22,7 @@
 mod answer;
 mod article;
 mod beside;
+mod clients;
 mod compare;
 mod figures;
 mod footprint;
@@ -34,6 +36,7 @@ mod text;
 mod verdict;
 
 pub use answer::{Answer, answer};
+pub use clients::{Drive, Driven, Driver, Driving};
 pub use compare::compare;
 pub use figures::{Metric, Spread};
 pub use footprint::{Cost, Footprint, Idle, Upkeep};

@@ -244,7 +244,7 @@ pub(crate) fn lines(title: &str, x_name: &str, lines: &[Line]) -> String {
     finish(title, |svg| {
         let root = SVGBackend::with_string(svg, (WIDTH, 280)).into_drawing_area();
         let mut builder = ChartBuilder::on(&root);
-        builder.margin(MARGIN).margin_right(16).x_label_area_size(42).y_label_area_size(52);
+        builder.margin(MARGIN).margin_right(16).x_label_area_size(42).y_label_area_size(62);
         let mut chart = builder.build_cartesian_2d(x, y).unwrap_or_else(never);
         let small = ("sans-serif", SMALL).into_font().color(&Colour::Muted.stand_in());
         let mesh = chart

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::clients::Drive;
 use crate::footprint::Footprint;
 
 /// The layout of the file; raised with every change that an earlier file does not fit. There is one reader, of this version.
@@ -34,6 +35,9 @@ pub struct Run {
     /// What the servers cost beside their calls. Earlier files have none.
     #[serde(default)]
     pub footprints: Vec<Footprint>,
+    /// Servers under our load generator and under h2load. Earlier files have none.
+    #[serde(default)]
+    pub drives: Vec<Drive>,
     /// What was measured beside these.
     pub extras: Vec<Extra>,
 }
@@ -273,7 +277,9 @@ impl Run {
 
     /// Whether every cell that was to be measured gave a figure.
     pub fn all_worked(&self) -> bool {
-        !self.interrupted && self.cells.iter().all(|cell| matches!(cell.outcome, Outcome::Measured(_)))
+        !self.interrupted
+            && self.cells.iter().all(|cell| matches!(cell.outcome, Outcome::Measured(_)))
+            && self.drive_failures().next().is_none()
     }
 
     /// The row of this id.
@@ -310,7 +316,8 @@ impl Run {
                 return Err(format!("{name} has a figure that cannot be measured"));
             }
         }
-        self.check_footprints()
+        self.check_footprints()?;
+        self.check_drives()
     }
 }
 

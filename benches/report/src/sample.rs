@@ -62,6 +62,7 @@ impl Sample {
             ],
             cells: Vec::new(),
             footprints: Vec::new(),
+            drives: Vec::new(),
             extras: vec![Extra {
                 title: "Start-up, ms".into(),
                 note: "From spawn to the first <answer>.".into(),

@@ -142,6 +142,7 @@ pub(crate) fn missing(run: &Run) -> Vec<String> {
         lines.extend(failed.map(|(shape, why)| format!("{} ({}) failed at {}: {why}", row.name, row.http2, shape.title)));
         lines.extend(run.footprint_failure(&row.id).map(|why| format!("{} ({}) failed beside its calls: {why}", row.name, row.http2)));
     }
+    lines.extend(run.drive_failures());
     lines
 }
 

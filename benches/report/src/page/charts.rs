@@ -249,10 +249,15 @@ fn servers(run: &Run, shape: &Shape, metric: Metric) -> Vec<Bar> {
 fn name(row: &Row) -> String {
     match row.role {
         Role::Loopswap => format!("{} · {}", row.name, row.http2.split(',').next().unwrap_or_default()),
-        Role::Peer if !row.name.contains(&row.runtime) => format!("{} · {}", row.name, row.runtime),
+        // What the name tells already is left out, and that it is tokio where the scheduler says so: names are cut where they are too long.
+        Role::Peer if !row.name.contains(runtime_of(row)) => format!("{} · {}", row.name, runtime_of(row)),
         Role::Peer => row.name.clone(),
         Role::Stock | Role::Floor | Role::Ceiling => row.name.clone(),
     }
+}
+
+fn runtime_of(row: &Row) -> &str {
+    row.runtime.strip_prefix("tokio ").unwrap_or(&row.runtime)
 }
 
 fn colour(row: &Row) -> Colour {
