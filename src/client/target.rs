@@ -29,6 +29,9 @@ impl Target {
             let message = format!("bad address `{text}`: {why}; write it as in 127.0.0.1:9999, localhost:9999 or unix:/run/greeter.sock");
             Error::usage(message).with_source(why)
         };
+        if let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| *scheme != "unix") {
+            return Err(Error::usage(format!("bad address `{text}`: leave out `{scheme}://`, as in {rest}")));
+        }
         let addresses = if text.starts_with("unix:") {
             vec![text.parse().map_err(bad)?]
         } else {
