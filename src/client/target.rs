@@ -30,7 +30,8 @@ impl Target {
             Error::usage(message).with_source(why)
         };
         if let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| *scheme != "unix") {
-            return Err(Error::usage(format!("bad address `{text}`: leave out `{scheme}://`, as in {rest}")));
+            let why = format!("leave out `{scheme}://`: {rest}");
+            return Err(bad(io::Error::new(io::ErrorKind::InvalidInput, why)));
         }
         let addresses = if text.starts_with("unix:") {
             vec![text.parse().map_err(bad)?]
