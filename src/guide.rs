@@ -7,5 +7,8 @@ mod service {}
 #[doc = include_str!("../docs/guide/choose-a-loop.md")]
 mod choose_a_loop {}
 
+#[doc = include_str!("../docs/guide/client.md")]
+mod client {}
+
 #[doc = include_str!("../docs/guide/from-tonic.md")]
 mod from_tonic {}

@@ -12,7 +12,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use crate::grpc::framing::{encode, encoded_len};
-use crate::grpc::{CallId, Inbox, Partials, Response, ResponseHead, Trailers, Transport, fields};
+use crate::grpc::{CallId, Inbox, Partials, Peer, Response, ResponseHead, Trailers, Transport, fields};
 use crate::http2::ErrorCode;
 
 /// How far an answer has come.
@@ -50,6 +50,11 @@ impl Answer {
         };
         self.progress = Progress::Shared(Rc::clone(&shared));
         Self { transport: Rc::clone(&self.transport), id: self.id, progress: Progress::Shared(shared) }
+    }
+
+    /// The ends of the call's connection.
+    pub(crate) fn peer(&self) -> Option<Rc<Peer>> {
+        self.transport.peer()
     }
 
     pub(crate) fn stage(&self) -> Stage {

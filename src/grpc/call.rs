@@ -50,6 +50,7 @@ impl Call {
         // The router is the connection's, as the heads are: what it once said of a head stays true.
         let admitted = head.with_verdict(
             |head| judge(router, head),
+            || answer.peer(),
             |verdict| match verdict {
                 Ok(admitted) => Some((admitted.route.clone(), admitted.timeout, admitted.expects_continue)),
                 Err(refusal) => {

@@ -1,11 +1,13 @@
 //! What a request's header block says, whichever engine decoded it.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, request};
 use tonic::metadata::MetadataMap;
 
+use crate::grpc::Peer;
 use crate::grpc::verdict::Verdict;
 use crate::http2;
 
@@ -14,14 +16,14 @@ pub(crate) enum Head {
     /// Of our engine; shared by the requests whose header blocks are the same.
     Native(http2::Head),
     /// Of hyper.
-    Http(Box<request::Parts>),
+    Http(Box<request::Parts>, Option<Rc<Peer>>),
 }
 
 impl Head {
     pub(crate) fn method(&self) -> &[u8] {
         match self {
             Self::Native(head) => head.method(),
-            Self::Http(parts) => parts.method.as_str().as_bytes(),
+            Self::Http(parts, _) => parts.method.as_str().as_bytes(),
         }
     }
 
@@ -29,7 +31,7 @@ impl Head {
     pub(crate) fn path(&self) -> &[u8] {
         match self {
             Self::Native(head) => head.path(),
-            Self::Http(parts) => parts.uri.path_and_query().map_or(b"", |path| path.as_str().as_bytes()),
+            Self::Http(parts, _) => parts.uri.path_and_query().map_or(b"", |path| path.as_str().as_bytes()),
         }
     }
 
@@ -37,7 +39,7 @@ impl Head {
     pub(crate) fn get(&self, name: &'static str) -> Option<&[u8]> {
         match self {
             Self::Native(head) => head.get(name.as_bytes()),
-            Self::Http(parts) => parts.headers.get(name).map(HeaderValue::as_bytes),
+            Self::Http(parts, _) => parts.headers.get(name).map(HeaderValue::as_bytes),
         }
     }
 
@@ -45,7 +47,7 @@ impl Head {
     pub(crate) fn for_each_field(&self, mut see: impl FnMut(&[u8], &[u8])) {
         match self {
             Self::Native(head) => head.fields().for_each(|(name, value)| see(name, value)),
-            Self::Http(parts) => parts.headers.iter().for_each(|(name, value)| see(name.as_str().as_bytes(), value.as_bytes())),
+            Self::Http(parts, _) => parts.headers.iter().for_each(|(name, value)| see(name.as_str().as_bytes(), value.as_bytes())),
         }
     }
 
@@ -66,22 +68,35 @@ impl Head {
     pub(super) fn own_timeout(&self) -> Option<&[u8]> {
         match self {
             Self::Native(head) => head.varying(),
-            Self::Http(_) => None,
+            Self::Http(..) => None,
         }
     }
 
-    /// What `judge` says of it, asked once for all requests that share the head.
-    pub(super) fn with_verdict<T>(&self, judge: impl FnOnce(&Self) -> Verdict, see: impl FnOnce(&Verdict) -> T) -> T {
+    /// What `judge` says of it, asked once, as `peer` is, for all requests that share the head.
+    pub(super) fn with_verdict<T>(
+        &self,
+        judge: impl FnOnce(&Self) -> Verdict,
+        peer: impl FnOnce() -> Option<Rc<Peer>>,
+        see: impl FnOnce(&Verdict) -> T,
+    ) -> T {
         match self {
-            Self::Native(head) => see(&head.memo(|_| Memo { verdict: judge(self), parts: OnceCell::new() }).verdict),
-            Self::Http(_) => see(&judge(self)),
+            Self::Native(head) => see(&head.memo(|_| Memo { verdict: judge(self), peer: peer(), parts: OnceCell::new() }).verdict),
+            Self::Http(..) => see(&judge(self)),
+        }
+    }
+
+    /// The ends of its connection. It was judged before.
+    pub(crate) fn peer(&self) -> Option<Rc<Peer>> {
+        match self {
+            Self::Http(_, peer) => peer.clone(),
+            Self::Native(head) => head.memo::<Memo>(|_| unreachable!("a head is judged before anything else")).peer.clone(),
         }
     }
 
     /// The head as services of tonic want it. `None` for a path that is no part of a URI. It was judged before.
     pub(crate) fn into_parts(self) -> Option<request::Parts> {
         match self {
-            Self::Http(parts) => Some(*parts),
+            Self::Http(parts, _) => Some(*parts),
             Self::Native(head) => {
                 let memo = head.memo::<Memo>(|_| unreachable!("a head is judged before anything else"));
                 let mut parts = memo.parts.get_or_init(|| native_parts(&head)).clone();
@@ -97,6 +112,8 @@ impl Head {
 /// What is known of a head of our engine, and of all requests that share it.
 struct Memo {
     verdict: Verdict,
+    /// They share a connection, too.
+    peer: Option<Rc<Peer>>,
     /// Made when a service of tonic wants it.
     parts: OnceCell<Option<request::Parts>>,
 }

@@ -1,6 +1,7 @@
 //! A request, as a handler gets it.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use http::Extensions;
@@ -77,6 +78,16 @@ impl<T> Request<T> {
     /// When there is a deadline, outside a loop.
     pub fn time_left(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(loopswap_rt::now()))
+    }
+
+    /// The client's address. `None` on a Unix socket, and for a request that was made by hand.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.head.as_ref()?.peer()?.remote_tcp()
+    }
+
+    /// The server's address that the client called. `None` as for [`remote_addr`](Self::remote_addr).
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.head.as_ref()?.peer()?.local_tcp()
     }
 
     /// Values that layers of the server leave for the handler.

@@ -3,11 +3,12 @@
 //! It exists so that the rules of gRPC are written once: what a call answers, and when, cannot differ between the engines. A transport knows
 //! HTTP/2 and nothing of gRPC, but for the two header blocks that every good answer has, which an engine may keep ready.
 
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use http::{HeaderMap, StatusCode};
 
-use crate::grpc::Partials;
+use crate::grpc::{Partials, Peer};
 use crate::http2::ErrorCode;
 
 /// A call's stream, as its transport knows it. Its meaning is the transport's; one that carries a single call ignores it.
@@ -69,4 +70,7 @@ pub(crate) trait Transport {
 
     /// What the calls of the same connection keep of messages that are not whole.
     fn partials(&self) -> &Partials;
+
+    /// The ends of the connection; `None` where there is none, or the head has them ([`Head::Http`](crate::grpc::Head::Http)).
+    fn peer(&self) -> Option<Rc<Peer>>;
 }

@@ -14,7 +14,7 @@ use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use loopswap_rt::now;
 
-use crate::grpc::{Call, CallId, Head, Partials, Transport};
+use crate::grpc::{Call, CallId, Head, Partials, Peer, Transport};
 use crate::http2::ErrorCode;
 use crate::service::Router;
 
@@ -33,12 +33,13 @@ pub(super) struct Calls {
     unsent_bytes_max: usize,
     deadlines: Deadlines,
     partials: Rc<Partials>,
+    peer: Rc<Peer>,
 }
 
 impl Calls {
     /// A call that makes many messages pauses while more than `unsent_bytes_max` wait for hyper. Whoever polls hyper polls `deadlines` behind it.
-    pub(super) fn new(router: Router, unsent_bytes_max: usize, deadlines: Deadlines, partials: Rc<Partials>) -> Self {
-        Self { router, unsent_bytes_max, deadlines, partials }
+    pub(super) fn new(router: Router, unsent_bytes_max: usize, deadlines: Deadlines, partials: Rc<Partials>, peer: Rc<Peer>) -> Self {
+        Self { router, unsent_bytes_max, deadlines, partials, peer }
     }
 }
 
@@ -52,7 +53,7 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
         let exchange = Rc::new(Exchange::new(self.unsent_bytes_max, Rc::clone(&self.partials)));
         let transport = Rc::clone(&exchange) as Rc<dyn Transport>;
         let ends = body.is_end_stream();
-        let call = Call::open(&self.router, Head::Http(Box::new(parts)), transport, ID, ends, now());
+        let call = Call::open(&self.router, Head::Http(Box::new(parts), Some(Rc::clone(&self.peer))), transport, ID, ends, now());
         let deadline = call.as_ref().and_then(Call::deadline);
         let request = (!ends && call.is_some()).then_some(body);
         let deadline = deadline.map(|at| {

@@ -11,7 +11,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Frame;
 
-use crate::grpc::{CallId, Partials, ResponseHead, Trailers, Transport};
+use crate::grpc::{CallId, Partials, Peer, ResponseHead, Trailers, Transport};
 use crate::http2::ErrorCode;
 
 use super::calls::UnderWay;
@@ -210,5 +210,9 @@ impl Transport for Exchange {
 
     fn partials(&self) -> &Partials {
         &self.partials
+    }
+
+    fn peer(&self) -> Option<Rc<Peer>> {
+        None
     }
 }

@@ -16,9 +16,9 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use hyper::server::conn::http2;
-use loopswap_rt::{Connection as _, Runtime, deadline_after};
+use loopswap_rt::{Runtime, deadline_after};
 
-use crate::grpc::Partials;
+use crate::grpc::{Partials, Peer};
 use crate::http2::Violation;
 use crate::hyper_io::HyperIo;
 use crate::server::{Closed, Engine, Handshake, House, Phase, PhaseWatch};
@@ -52,7 +52,7 @@ impl Engine for HyperEngine {
         mut phases: PhaseWatch,
     ) -> Closed {
         let limits = &house.limits;
-        let peer = connection.peer_addr().clone();
+        let peer = Rc::new(Peer::of(&connection));
         let handshake = Rc::new(Handshake::default());
         let opening = Rc::clone(&handshake);
         let io = HyperIo::new(connection, move |bytes: &[u8]| opening.observe(bytes));
@@ -70,7 +70,10 @@ impl Engine for HyperEngine {
             .max_send_buf_size(limits.send_buffer_bytes_max)
             .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
             .max_local_error_reset_streams(LOCAL_ERROR_RESETS_MAX)
-            .serve_connection(io, Calls::new(router, limits.send_buffer_bytes_max, deadlines.clone(), Rc::clone(&partials)));
+            .serve_connection(
+                io,
+                Calls::new(router, limits.send_buffer_bytes_max, deadlines.clone(), Rc::clone(&partials), Rc::clone(&peer)),
+            );
         let mut serving = pin!(serving);
         let mut deadline = pin!(Some(runtime.sleep_until(deadline_after(runtime.now(), limits.handshake_timeout))));
         let mut draining = false;
@@ -107,7 +110,7 @@ impl Engine for HyperEngine {
             Poll::Pending
         })
         .await;
-        closed.log(&peer);
+        closed.log(&peer.remote);
         closed
     }
 }

@@ -146,6 +146,9 @@ impl<R: Runtime> Driver<R> {
                 self.watch_idleness();
                 // What is due earlier than before. What has become due meanwhile may have something to say.
                 if !self.poll_timer(cx)? {
+                    if self.is_idle() {
+                        self.link.forget_peer();
+                    }
                     return Ok(Poll::Pending);
                 }
             }
@@ -166,6 +169,7 @@ impl<R: Runtime> Driver<R> {
             return Ok(false);
         }
         let Self { connection, link, calls, router, now, lingering, .. } = self;
+        link.know_peer(connection);
         let intake = Intake { link, calls, router, now: *now };
         let received = connection.poll_receive(cx, |bytes| {
             if let Some(lingering) = lingering {
@@ -270,6 +274,11 @@ impl<R: Runtime> Driver<R> {
             self.was_active = false;
             self.shrink_at = Some(self.now + SHRINK_AFTER);
         }
+    }
+
+    /// Nothing has come for so long that everything was given back.
+    fn is_idle(&self) -> bool {
+        !self.was_active && self.shrink_at.is_none() && self.calls.is_empty()
     }
 
     /// Keeps one timer of the loop armed, for whatever is due first. One that is armed for too early a time is left: when it fires, nothing is due.

@@ -1,12 +1,13 @@
 //! The HTTP/2 connection, as its calls see it: their [`Transport`].
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use http::{HeaderMap, StatusCode};
 
-use crate::grpc::{CallId, Partials, ResponseHead, Trailers, Transport};
+use crate::grpc::{CallId, Partials, Peer, ResponseHead, Trailers, Transport};
 use crate::http2::{Connection, ErrorCode, Field, Fields, Indexing, StreamKey};
 
 use crate::ready::Ready;
@@ -18,6 +19,8 @@ pub(super) struct Link {
     /// Calls that wait for room, and how to wake them. Few ever do.
     rooms: RefCell<Vec<(StreamKey, Waker)>>,
     pub(super) partials: Partials,
+    /// The ends of the connection, while it is busy.
+    peer: Cell<Option<Rc<Peer>>>,
     /// The connection's task has its turn, and will send whatever is written.
     in_turn: Cell<bool>,
 }
@@ -28,13 +31,24 @@ static OK: [Field<'_>; 1] = [Field { name: b"grpc-status", value: b"0", indexing
 
 impl Link {
     pub(super) fn new(http2: Connection, ready: Arc<Ready>, partials: Partials) -> Self {
-        Self { http2: RefCell::new(http2), ready, rooms: RefCell::default(), partials, in_turn: Cell::new(false) }
+        Self { http2: RefCell::new(http2), ready, rooms: RefCell::default(), partials, peer: Cell::default(), in_turn: Cell::new(false) }
     }
 
     /// Gives back what only a busy connection needs.
     pub(super) fn shrink(&self) {
         self.http2.borrow_mut().shrink();
         self.rooms.borrow_mut().shrink_to_fit();
+    }
+
+    /// Calls may come: they will want to know the ends of this connection.
+    pub(super) fn know_peer(&self, connection: &impl loopswap_rt::Connection) {
+        let known = self.peer.take();
+        self.peer.set(known.or_else(|| Some(Rc::new(Peer::of(connection)))));
+    }
+
+    /// No calls are there, nor have been for a while.
+    pub(super) fn forget_peer(&self) {
+        self.peer.set(None);
     }
 
     /// Tells whether the connection's task has its turn.
@@ -128,6 +142,12 @@ impl Transport for Link {
 
     fn partials(&self) -> &Partials {
         &self.partials
+    }
+
+    fn peer(&self) -> Option<Rc<Peer>> {
+        let known = self.peer.take();
+        self.peer.set(known.clone());
+        known
     }
 }
 

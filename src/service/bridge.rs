@@ -18,6 +18,7 @@ use crate::grpc::{Answer, Inbox, Origin, Running, TakesMany, Work, without_conne
 use crate::http2::ErrorCode;
 use crate::service::TonicService;
 use crate::service::body::request_body;
+use crate::service::connect_info;
 
 /// What a service speaks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,9 +78,11 @@ async fn run<S: TonicService>(service: S, manners: Manners, inbox: Rc<Inbox>, or
 
 /// One call, from the service's readiness to the end of its answer.
 async fn serve<S: TonicService>(mut service: S, manners: Manners, body: Body, origin: Origin, answer: Answer) {
-    let Some(head) = origin.head.into_parts() else {
+    let peer = origin.head.peer();
+    let Some(mut head) = origin.head.into_parts() else {
         return answer.plain_head(StatusCode::BAD_REQUEST, &HeaderMap::new(), true);
     };
+    connect_info::insert(&mut head.extensions, peer.as_deref());
     let Ok(()) = poll_fn(|cx| service.poll_ready(cx)).await;
     let Ok(response) = service.call(Request::from_parts(head, body)).await;
     let (head, body) = response.into_parts();

@@ -2,12 +2,14 @@
 //!
 //! * `methods` is what generated code fills with a service's methods; `kinds` runs a method of each of the four kinds.
 //! * `router` finds the method that a path names.
-//! * `bridge` runs a tonic service on the transport of a call; `body` is the request that such a service reads.
+//! * `bridge` runs a tonic service on the transport of a call; `body` is the request that such a service reads, `connect_info` what it is told of
+//!   its connection.
 //!
 //! What a call may be, and how it is answered, is `grpc`'s.
 
 mod body;
 mod bridge;
+mod connect_info;
 mod kinds;
 mod methods;
 mod router;

@@ -21,6 +21,7 @@ mod hooks;
 mod interop;
 mod load;
 mod panics;
+mod peers;
 mod raw;
 mod refused;
 mod rfc7541;

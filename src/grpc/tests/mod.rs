@@ -41,7 +41,7 @@ fn http_head(method: &str, path: &str, fields: &[(&str, &str)]) -> Head {
     for (name, value) in fields {
         request = request.header(*name, *value);
     }
-    Head::Http(Box::new(request.body(()).unwrap().into_parts().0))
+    Head::Http(Box::new(request.body(()).unwrap().into_parts().0), None)
 }
 
 fn native_head(method: &str, path: &str, fields: &[(&str, &str)]) -> Head {

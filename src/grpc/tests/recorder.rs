@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use prost::Message;
 
 use crate::greeter::HelloReply;
-use crate::grpc::{CallId, Partials, ResponseHead, Trailers, Transport};
+use crate::grpc::{CallId, Partials, Peer, ResponseHead, Trailers, Transport};
 use crate::http2::ErrorCode;
 
 pub(super) struct Recorder {
@@ -186,5 +186,9 @@ impl Transport for Recorder {
 
     fn partials(&self) -> &Partials {
         &self.partials
+    }
+
+    fn peer(&self) -> Option<Rc<Peer>> {
+        None
     }
 }

@@ -1,0 +1,28 @@
+//! The two ends of a call's connection.
+
+use std::net::SocketAddr;
+
+use loopswap_rt::{Address, Connection};
+
+/// Who called, and where. What calls of a connection share.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) remote: Address,
+    /// Where the connection arrived; of a server that listens on all addresses, the one that was called. `None` if the system does not say.
+    pub(crate) local: Option<Address>,
+}
+
+impl Peer {
+    /// The ends of this connection.
+    pub(crate) fn of(connection: &impl Connection) -> Self {
+        Self { remote: connection.peer_addr().clone(), local: connection.local_addr().ok() }
+    }
+
+    pub(crate) fn remote_tcp(&self) -> Option<SocketAddr> {
+        self.remote.as_tcp()
+    }
+
+    pub(crate) fn local_tcp(&self) -> Option<SocketAddr> {
+        self.local.as_ref()?.as_tcp()
+    }
+}
