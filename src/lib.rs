@@ -12,6 +12,8 @@
 //! }
 //! ```
 //!
+//! The guide, `docs/guide/` in the repository, has a page a task: write a service, choose a loop, call other services, move a service from tonic.
+//!
 //! # The map
 //!
 //! * [`Server`] starts one worker a CPU. A worker is a thread that runs one loop and owns the connections it accepted.
@@ -19,6 +21,9 @@
 //!   `Loop` stands.
 //! * [`rt`] holds what a loop promises, and the ambient calls with which a service reaches the loop it runs on: [`rt::sleep`], [`rt::spawn_local`],
 //!   [`rt::offload`], [`rt::File`].
+//! * [`Router`] puts services next to each other: those of `loopswap-build`, and those that tonic generated ([`TonicService`]).
+//! * [`client`] is a gRPC client on the loop of the worker that made it, for handlers that call other services.
+//! * [`Limits`] is what a connection may cost, [`Counters`] how often peers have reached that.
 //! * [`greeter`] is the demo service, the one of the experiment; [`blocks`] is the one that reads and writes a file.
 
 // Generated code names this crate by its absolute path, here as elsewhere.

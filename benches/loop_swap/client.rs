@@ -1,6 +1,7 @@
-//! Who loads the servers: `loopswap load`, which checks every reply, or h2load, which checks the HTTP status alone and takes less CPU itself.
+//! Who loads the servers: `loopswap load`, which checks every reply; h2load, which checks the HTTP status alone; or ghz, the article's, which checks the status
+//! of gRPC.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::ValueEnum;
@@ -19,6 +20,8 @@ pub(crate) enum Client {
     Loopswap,
     /// nghttp2's: it must be on the PATH.
     H2load,
+    /// The article's, with its very flags: it must be on the PATH, and limits what it measures.
+    Ghz,
 }
 
 impl Client {
@@ -26,6 +29,7 @@ impl Client {
         match self {
             Self::Loopswap => "loopswap load",
             Self::H2load => "h2load",
+            Self::Ghz => "ghz",
         }
     }
 
@@ -33,6 +37,7 @@ impl Client {
         match self {
             Self::Loopswap => "loopswap load, which checks every reply",
             Self::H2load => "h2load, which checks no reply",
+            Self::Ghz => "ghz, which checks no reply",
         }
     }
 
@@ -41,6 +46,7 @@ impl Client {
         match self {
             Self::Loopswap => loopswap(addr, shape, calls, cpu),
             Self::H2load => h2load(addr, shape, calls, cpu),
+            Self::Ghz => ghz(addr, shape, calls, cpu),
         }
     }
 }
@@ -59,7 +65,7 @@ fn loopswap(addr: &str, shape: Shape, calls: u32, cpu: Option<usize>) -> Result<
         }
         Handler::Read | Handler::Append => command.args(["--call", method(handler)]),
     };
-    let (ended_well, stdout, words) = run(command, cpu)?;
+    let (ended_well, stdout, words) = run(&mut command, cpu)?;
     let report: Value = serde_json::from_str(&stdout).unwrap_or_default();
     if !ended_well || report["statuses"]["OK"] != calls {
         return Err(format!("the load failed: {} of {calls} calls were OK; {words}", report["statuses"]["OK"]));
@@ -78,14 +84,14 @@ fn method(handler: Handler) -> &'static str {
 
 fn h2load(addr: &str, shape: Shape, calls: u32, cpu: Option<usize>) -> Result<Measured, String> {
     let Shape { connections, in_flight, .. } = shape;
-    let body = Body::new(shape)?;
+    let body = Body::new(framed(&message(shape.handler)))?;
     let mut command = Command::new("h2load");
     for (flag, value) in [("-c", connections), ("-m", in_flight / connections), ("-n", calls)] {
         command.arg(format!("{flag}{value}"));
     }
     command.args(["-H", "content-type: application/grpc", "-H", "te: trailers", "-d"]).arg(&body.path);
     command.arg(format!("http://{addr}/{}", method(shape.handler)));
-    let (ended_well, stdout, words) = run(command, cpu)?;
+    let (ended_well, stdout, words) = run(&mut command, cpu)?;
     let line = |start: &str| stdout.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_default();
     if !ended_well || !line("requests: ").contains(&format!(" {calls} succeeded,")) {
         return Err(format!("h2load: {}; {words}", line("requests: ")));
@@ -105,8 +111,48 @@ fn h2load(addr: &str, shape: Shape, calls: u32, cpu: Option<usize>) -> Result<Me
     })
 }
 
+fn ghz(addr: &str, shape: Shape, calls: u32, cpu: Option<usize>) -> Result<Measured, String> {
+    let Shape { connections, in_flight, handler } = shape;
+    let body = Body::new(message(handler))?;
+    let proto = if shape.is_of_blocks() { "blocks.proto" } else { "helloworld.proto" };
+    let mut command = Command::new("ghz");
+    for (flag, value) in [("-c", in_flight), ("-n", calls), ("--connections", connections)] {
+        command.arg(flag).arg(value.to_string());
+    }
+    command.args(["--insecure", "--format", "json", "--proto"]).arg(Path::new(PROTO).join(proto));
+    command.args(["--call", &method(handler).replace('/', ".")]);
+    match handler {
+        // The article's very words.
+        Handler::Sleep(ms) => command.args(["-d", &format!(r#"{{"name":"Joe","sleep_millisecond":{ms}}}"#)]),
+        // It takes an empty file for none.
+        Handler::Read => command.args(["-d", "{}"]),
+        Handler::Nothing | Handler::Append => command.arg("--binary-file").arg(&body.path),
+    };
+    let (ended_well, stdout, words) = run(command.arg(addr), cpu)?;
+    let report: Value = serde_json::from_str(&stdout).unwrap_or_default();
+    if !ended_well || report["statusCodeDistribution"]["OK"] != calls {
+        return Err(format!("ghz: {} of {calls} calls were OK; {words}", report["statusCodeDistribution"]["OK"]));
+    }
+    let number = |name: &str| report[name].as_f64().ok_or_else(|| format!("no {name} in ghz's report"));
+    let percentile = |of: u32| {
+        let of = report["latencyDistribution"].as_array()?.iter().find(|latency| latency["percentage"] == of)?;
+        Some(of["latency"].as_f64()? / 1e6)
+    };
+    Ok(Measured {
+        total_s: number("total")? / 1e9,
+        slowest_ms: number("slowest")? / 1e6,
+        fastest_ms: number("fastest")? / 1e6,
+        average_ms: number("average")? / 1e6,
+        requests_per_second: number("rps")?,
+        p50_ms: percentile(50),
+        p90_ms: percentile(90),
+        p99_ms: percentile(99),
+        ..Measured::default()
+    })
+}
+
 /// Runs a client on its CPU. Whether it ended well, what it printed, and its last line on standard error.
-fn run(mut command: Command, cpu: Option<usize>) -> Result<(bool, String, String), String> {
+fn run(command: &mut Command, cpu: Option<usize>) -> Result<(bool, String, String), String> {
     let name = command.get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = pinned(cpu, || command.spawn()).map_err(|error| format!("{name} cannot be started: {error}"))?;
@@ -128,25 +174,35 @@ fn milliseconds(text: &str) -> Option<f64> {
     Some(number.parse::<f64>().ok()? * factor)
 }
 
-/// A request's body in a file, as h2load wants it: a framed `HelloRequest`.
+/// The services that ghz is told of.
+const PROTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proto");
+
+/// A request's message.
+fn message(handler: Handler) -> Vec<u8> {
+    match handler {
+        Handler::Nothing => b"\x0a\x03Joe".to_vec(),
+        Handler::Sleep(ms) => [b"\x0a\x03Joe\x10", &[ms as u8][..]].concat(),
+        // A block of the server's choice.
+        Handler::Read => Vec::new(),
+        // A block is uploaded: field 1, 4096 bytes.
+        Handler::Append => [&b"\x0a\x80\x20"[..], &contents(0)].concat(),
+    }
+}
+
+/// A message with its prefix.
+fn framed(message: &[u8]) -> Vec<u8> {
+    [&[0], &(message.len() as u32).to_be_bytes()[..], message].concat()
+}
+
+/// A request in a file, as the clients of others want it.
 struct Body {
     path: PathBuf,
 }
 
 impl Body {
-    fn new(shape: Shape) -> Result<Self, String> {
-        let message = match shape.handler {
-            Handler::Nothing => b"\x0a\x03Joe".to_vec(),
-            Handler::Sleep(ms) => [b"\x0a\x03Joe\x10", &[ms as u8][..]].concat(),
-            // A block of the server's choice.
-            Handler::Read => Vec::new(),
-            // A block is uploaded: field 1, 4096 bytes.
-            Handler::Append => [&b"\x0a\x80\x20"[..], &contents(0)].concat(),
-        };
-        let len = (message.len() as u32).to_be_bytes();
-        let body = [&[0], &len[..], &message].concat();
+    fn new(bytes: Vec<u8>) -> Result<Self, String> {
         let path = std::env::temp_dir().join(format!("loop_swap-{}.grpc", std::process::id()));
-        std::fs::write(&path, body).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        std::fs::write(&path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         Ok(Self { path })
     }
 }

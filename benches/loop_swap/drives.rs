@@ -69,10 +69,7 @@ impl Task {
             let waits = waits as f64 / f64::from(self.cell.calls);
             Ok(Driving { requests_per_second: measured.requests_per_second, cpu_us, waits })
         });
-        let client = match self.client {
-            Client::Loopswap => Driver::Loopswap,
-            Client::H2load => Driver::H2load,
-        };
+        let client = if self.client == Client::Loopswap { Driver::Loopswap } else { Driver::H2load };
         let outcome = measured.map_or_else(Driven::Failed, Driven::Measured);
         Drive { round: self.cell.round, row, shape, client, calls: self.cell.calls, outcome }
     }

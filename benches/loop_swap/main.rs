@@ -1,6 +1,6 @@
 //! The experiment: every loop side by side, in tables and on a page.
 //!
-//!     cargo bench --bench loop_swap                                        # everything, in about ten minutes
+//!     cargo bench --bench loop_swap                                        # everything, in a quarter of an hour at most
 //!     cargo bench --bench loop_swap -- --quick --html report.html          # one short round, as a page
 //!     cargo bench --bench loop_swap -- --out benches/runs                  # and keep it: data, page, tables, command
 //!     cargo bench --bench loop_swap -- --peers all                         # with every server of others, built on first use

@@ -1,4 +1,4 @@
-//! A service as one writes it for tonic: its generated trait, its streams and interceptor, tokio's tasks, channels and timer, the crates tonic-health
+//! A service as one writes it for tonic: its generated trait, its streams, compression and interceptor, tokio's tasks, channels and timer, the crates tonic-health
 //! and tonic-reflection. It knows nothing of loopswap. `before.rs` serves it on tonic's own server, `after.rs` on any loop.
 
 use std::collections::BTreeMap;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use depot::depot_server::{Depot, DepotServer};
 use depot::{Prefix, Receipt, Stock, Thing};
 use tokio::sync::mpsc;
+use tonic::codec::CompressionEncoding;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -120,7 +121,8 @@ pub(crate) type Guarded = InterceptedService<DepotServer<Shelves>, fn(Request<()
 
 /// The service behind its interceptor.
 pub(crate) fn guarded(shelves: Shelves) -> Guarded {
-    DepotServer::with_interceptor(shelves, check_token)
+    let depot = DepotServer::new(shelves).accept_compressed(CompressionEncoding::Gzip).send_compressed(CompressionEncoding::Gzip);
+    InterceptedService::new(depot, check_token)
 }
 
 /// What reflection tells.

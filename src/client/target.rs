@@ -29,6 +29,10 @@ impl Target {
             let message = format!("bad address `{text}`: {why}; write it as in 127.0.0.1:9999, localhost:9999 or unix:/run/greeter.sock");
             Error::usage(message).with_source(why)
         };
+        if let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| *scheme != "unix") {
+            let why = format!("leave out `{scheme}://`: {rest}");
+            return Err(bad(io::Error::new(io::ErrorKind::InvalidInput, why)));
+        }
         let addresses = if text.starts_with("unix:") {
             vec![text.parse().map_err(bad)?]
         } else {

@@ -1,6 +1,9 @@
 //! Binding: outside the loops, once a worker, the same socket for every loop.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,8 +28,12 @@ const IN_USE_RETRY: Duration = Duration::from_millis(250);
 ///
 /// The address is in use, by whomever, or cannot be bound.
 pub(crate) fn bind(address: &Address, n: usize) -> Result<Vec<BoundListener>, Error> {
+    let is_unix = matches!(address, Address::Unix(_));
     let failed = |error: io::Error| {
         let remedy = match error.kind() {
+            io::ErrorKind::AddrInUse if is_unix => "; someone listens there, or it is no socket: choose another path",
+            io::ErrorKind::NotFound if is_unix => "; make its folder first",
+            io::ErrorKind::PermissionDenied if is_unix => "; choose a folder that this user may write to",
             io::ErrorKind::AddrInUse => "; stop who listens there (ss -ltnp shows it), or choose another port",
             io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE",
             io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
@@ -69,11 +76,30 @@ fn listening(socket: Socket) -> io::Result<BoundListener> {
     Ok(BoundListener::Tcp(socket.into()))
 }
 
+/// A socket's file outlives its server. One on which nobody listens any more is replaced.
 fn bind_unix(address: &Address) -> io::Result<BoundListener> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.bind(&address.try_into()?)?;
+    let name = SockAddr::try_from(address)?;
+    let socket = until_free(|| {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        match socket.bind(&name) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && remove_stale(address)? => socket.bind(&name)?,
+            bound => bound?,
+        }
+        Ok(socket)
+    })?;
     socket.listen(BACKLOG)?;
     Ok(BoundListener::Unix(socket.into()))
+}
+
+/// Removes a socket's file that no server has. Whether it did; other files are left alone.
+fn remove_stale(address: &Address) -> io::Result<bool> {
+    let Address::Unix(Some(path)) = address else { return Ok(false) };
+    let is_stale = fs::symlink_metadata(path)?.file_type().is_socket()
+        && UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+    if is_stale {
+        fs::remove_file(path)?;
+    }
+    Ok(is_stale)
 }
 
 fn until_free<T>(mut bind: impl FnMut() -> io::Result<T>) -> io::Result<T> {
@@ -110,6 +136,20 @@ mod tests {
         let listeners = bind(&"[::]:0".parse().unwrap(), 1).unwrap();
         let port = listeners[0].local_addr().unwrap().as_tcp().unwrap().port();
         assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    }
+
+    #[test]
+    fn a_unix_socket_of_a_server_that_is_gone_is_replaced_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = |name: &str| Address::Unix(Some(folder.path().join(name)));
+        let first = bind(&address("socket"), 1).unwrap();
+        assert_eq!(bind(&address("socket"), 1).unwrap_err().kind(), ErrorKind::Bind, "its server is there");
+        drop(first);
+        drop(bind(&address("socket"), 1).unwrap());
+        fs::write(folder.path().join("file"), "kept").unwrap();
+        let error = bind(&address("file"), 1).unwrap_err();
+        assert!(error.to_string().ends_with("choose another path"), "{error}");
+        assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), "kept");
     }
 
     #[test]

@@ -32,6 +32,13 @@ fn bad_addresses_are_named() {
 }
 
 #[test]
+fn a_uri_for_an_address_is_told() {
+    let ended = output(loopswap().args(["call", "http://127.0.0.1:1"]));
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(ended.stderr.contains("leave out `http://`"), "{}", ended.stderr);
+}
+
+#[test]
 fn an_address_of_another_machine_is_told() {
     let ended = output(loopswap().args(["--runtime", "tokio", "--addr", "192.0.2.1:9999"]));
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
@@ -69,9 +76,11 @@ fn port_in_use(addr: &str) {
 
 #[test]
 fn bad_log_filter_is_named() {
-    let ended = output(loopswap().args(["--runtime", "tokio", "--log", "loopswap=loud"]));
-    assert_eq!(ended.status.code(), Some(2));
-    assert!(ended.stderr.contains("loopswap=loud"), "{}", ended.stderr);
+    for filter in ["loopswap=loud", "wran", "info,h2"] {
+        let ended = output(loopswap().args(["--runtime", "tokio", "--log", filter]));
+        assert_eq!(ended.status.code(), Some(2), "{filter}");
+        assert!(ended.stderr.contains(filter), "{}", ended.stderr);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A service that was written for tonic, with its interceptor, health and reflection: it answers the same on tonic's own server and, when nothing
+//! A service that was written for tonic, with its interceptor, compression, health and reflection: it answers the same on tonic's own server and, when nothing
 //! but its start-up is changed, on every loop and engine. The guide shows that change.
 
 use std::fs;
@@ -8,6 +8,7 @@ use depot::depot_client::DepotClient;
 use depot::{Prefix, Receipt, Stock, Thing};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rustix::process::Signal;
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataValue;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
@@ -59,6 +60,7 @@ async fn uses_all_of_it(addr: SocketAddr) {
     let mut client: Client = DepotClient::with_interceptor(channel.clone(), with_token);
     serves_every_kind(&mut client).await;
     serves_long_exchanges(&mut client).await;
+    compresses_both_ways(channel.clone()).await;
     is_healthy(channel.clone()).await;
     tells_what_it_serves(channel).await;
 }
@@ -101,6 +103,16 @@ async fn serves_long_exchanges(client: &mut Client) {
     client.store(stream::iter(things)).await.unwrap();
     let list = client.list(Prefix { text: "thing".into() }).await.unwrap().into_inner();
     assert_eq!(list.map_ok(|stock| stock.amount).try_collect::<Vec<_>>().await.unwrap(), (0..n).collect::<Vec<_>>());
+}
+
+async fn compresses_both_ways(channel: Channel) {
+    let client: Client = DepotClient::with_interceptor(channel, with_token);
+    let mut client = client.send_compressed(CompressionEncoding::Gzip).accept_compressed(CompressionEncoding::Gzip);
+    client.store(stream::iter([stock(&"z".repeat(10_000), 1), stock(&"z".repeat(20_000), 2)])).await.unwrap();
+    let list = client.list(Prefix { text: "z".into() }).await.unwrap();
+    assert_eq!(list.metadata().get("grpc-encoding").map(|encoding| encoding.as_bytes()), Some(&b"gzip"[..]));
+    let amounts: Vec<_> = list.into_inner().map_ok(|stock| (stock.name.len(), stock.amount)).try_collect().await.unwrap();
+    assert_eq!(amounts, [(10_000, 1), (20_000, 2)]);
 }
 
 async fn is_healthy(channel: Channel) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::builder::{FalseyValueParser, PossibleValuesParser};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::blocks::{BLOCKS_MAX, BlocksServer, FileBlocks, Store};
 use crate::cli::terminal::{coloured, fail};
@@ -90,6 +91,14 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 fn init_log(args: &Args) -> Result<(), String> {
+    // To tracing-subscriber a word alone is a target of which all is logged, so a level that is misspelt would silence the server.
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+    if let Some(word) = args.log.split(',').map(str::trim).find(|word| !word.contains(['=', '[']) && !is_level(word)) {
+        return Err(format!(
+            "bad value `{}` for --log: `{word}` is no level; write error, warn, info, debug or trace, or {word}=debug",
+            args.log
+        ));
+    }
     let filter = EnvFilter::builder().parse(&args.log).map_err(|error| {
         format!("bad value `{}` for --log: {error}; write a level, as in `info`, or directives, as in `loopswap=debug,h2=info`", args.log)
     })?;
