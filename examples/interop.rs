@@ -132,7 +132,7 @@ fn echo_status(status: Option<&EchoStatus>) -> Result<(), Status> {
     }
 }
 
-/// No request is compressed here, so one that its client believes to be was not: with this answer a client learns that it cannot test compression.
+/// A method is not told whether its request was compressed: with this answer a client learns that it cannot test compression.
 fn refuse_compressed(expected: Option<&BoolValue>) -> Result<(), Status> {
     match expected {
         Some(BoolValue { value: true }) => Err(Status::invalid_argument("the request is not compressed")),

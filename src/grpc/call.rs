@@ -10,6 +10,7 @@ use tonic::Status;
 
 use crate::grpc::answer::{Answer, Stage};
 use crate::grpc::deadline::Within;
+use crate::grpc::encoding::Encoding;
 use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
 use crate::grpc::verdict::{deadline_exceeded, judge, read_timeout};
 use crate::grpc::{CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
@@ -155,9 +156,19 @@ impl Call {
         let State::Gathering { method, head, .. } = mem::replace(&mut self.state, State::Over) else {
             unreachable!("a message is taken where one is gathered");
         };
-        let message = match one_message(bytes, method.decode_bytes_max()) {
-            Ok(message) => message,
+        let decode_bytes_max = method.decode_bytes_max();
+        let (message, encoding) = match one_message(bytes, decode_bytes_max, &head) {
+            Ok(found) => found,
             Err(status) => return self.answer.status(&status),
+        };
+        let inflated;
+        let message = match encoding.map(|encoding| encoding.inflate(message, decode_bytes_max)) {
+            None => message,
+            Some(Ok(bytes)) => {
+                inflated = bytes;
+                &inflated
+            }
+            Some(Err(status)) => return self.answer.status(&status),
         };
         let origin = Origin { head, deadline: self.deadline };
         let answer = &mut self.answer;
@@ -171,7 +182,7 @@ impl Call {
 
     /// Collects a message that does not come in one piece. It is refused as soon as it can be, and never kept beyond its limit.
     fn gather(&mut self, bytes: &[u8], end: bool) {
-        let State::Gathering { method, gathered, .. } = &mut self.state else {
+        let State::Gathering { method, head, gathered } = &mut self.state else {
             unreachable!("called while gathering");
         };
         let kept = if end {
@@ -190,7 +201,7 @@ impl Call {
             let gathered = mem::take(gathered);
             return self.take(&gathered);
         }
-        let refused = match Prefix::parse(gathered, method.decode_bytes_max()) {
+        let refused = match Prefix::parse(gathered, method.decode_bytes_max(), || head.encoding()) {
             Ok(Some(prefix)) if gathered.len() > PREFIX_BYTES + prefix.len => Some(several_messages()),
             Ok(_) => None,
             Err(status) => Some(status),
@@ -242,21 +253,21 @@ impl Drop for Call {
     }
 }
 
-/// The bytes of the one message that a request consists of.
+/// The bytes of the one message that a request consists of, and how they are compressed.
 ///
 /// # Errors
 ///
 /// UNIMPLEMENTED for none and for several (statuscodes.md: a cardinality violation); INTERNAL for a broken one; RESOURCE_EXHAUSTED for one over the
 /// limit.
-fn one_message(bytes: &[u8], decode_bytes_max: usize) -> Result<&[u8], Status> {
+fn one_message<'a>(bytes: &'a [u8], decode_bytes_max: usize, head: &Head) -> Result<(&'a [u8], Option<Encoding>), Status> {
     if bytes.is_empty() {
         return Err(Status::unimplemented("the request has no message, but the method takes one"));
     }
-    let prefix = Prefix::parse(bytes, decode_bytes_max)?.ok_or_else(cut_off)?;
+    let prefix = Prefix::parse(bytes, decode_bytes_max, || head.encoding())?.ok_or_else(cut_off)?;
     let message = &bytes[PREFIX_BYTES..];
     match message.len().cmp(&prefix.len) {
         std::cmp::Ordering::Less => Err(cut_off()),
-        std::cmp::Ordering::Equal => Ok(message),
+        std::cmp::Ordering::Equal => Ok((message, prefix.encoding)),
         std::cmp::Ordering::Greater => Err(several_messages()),
     }
 }

@@ -1,10 +1,11 @@
 //! Messages in a stream of bytes: PROTOCOL-HTTP2, "Length-Prefixed-Message".
 //!
-//! Each is preceded by one byte that says whether it is compressed, and by its length. Compression is not here yet: [`Prefix::parse`] is where a
-//! flag of 1 would be let through.
+//! Each is preceded by one byte that says whether it is compressed, and by its length.
 
 use prost::Message;
 use tonic::Status;
+
+use crate::grpc::encoding::Encoding;
 
 /// The flag and the length before each message.
 pub(super) const PREFIX_BYTES: usize = 5;
@@ -13,8 +14,8 @@ pub(super) const PREFIX_BYTES: usize = 5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MessageLimits {
-    /// The largest message of a request, in bytes, without its prefix; a larger one is RESOURCE_EXHAUSTED as soon as its length is known. 4 MiB, as in
-    /// grpc-go and tonic.
+    /// The largest message of a request, in bytes, without its prefix; a larger one is RESOURCE_EXHAUSTED as soon as its length is known, a
+    /// compressed one as soon as it has grown beyond. 4 MiB, as in grpc-go and tonic.
     pub decode_bytes_max: usize,
     /// The largest message of a response, in bytes, without its prefix; a larger one is RESOURCE_EXHAUSTED instead. As large as the protocol can
     /// say: 4 GiB - 1.
@@ -32,33 +33,42 @@ impl Default for MessageLimits {
 pub(super) struct Prefix {
     /// Of the message, in bytes.
     pub(super) len: usize,
+    /// How the message is compressed.
+    pub(super) encoding: Option<Encoding>,
 }
 
 impl Prefix {
-    /// The prefix at the start of these bytes; `None` while it is not whole.
+    /// The prefix at the start of these bytes; `None` while it is not whole. `encoding` is asked for what the call names, when the message is compressed.
     ///
     /// # Errors
     ///
-    /// INTERNAL for a compressed message, as the call names no compression, and for flags that mean nothing; RESOURCE_EXHAUSTED for a message that is
+    /// INTERNAL for a compressed message of a call that names no compression, and for flags that mean nothing; RESOURCE_EXHAUSTED for a message that is
     /// larger than the limit (statuscodes.md).
-    pub(super) fn parse(bytes: &[u8], decode_bytes_max: usize) -> Result<Option<Self>, Status> {
+    pub(super) fn parse(
+        bytes: &[u8],
+        decode_bytes_max: usize,
+        encoding: impl FnOnce() -> Option<Encoding>,
+    ) -> Result<Option<Self>, Status> {
         let Some((&[flag, a, b, c, d], _)) = bytes.split_first_chunk() else {
             // A flag alone tells as much.
-            return bytes.first().map_or(Ok(None), |flag| check_flag(*flag).map(|()| None));
+            return bytes.first().map_or(Ok(None), |flag| judge_flag(*flag, encoding).map(|_| None));
         };
-        check_flag(flag)?;
+        let encoding = judge_flag(flag, encoding)?;
         let len = u32::from_be_bytes([a, b, c, d]) as usize;
         if len > decode_bytes_max {
             return Err(Status::resource_exhausted(format!("a message of {len} bytes is larger than the limit of {decode_bytes_max}")));
         }
-        Ok(Some(Self { len }))
+        Ok(Some(Self { len, encoding }))
     }
 }
 
-fn check_flag(flag: u8) -> Result<(), Status> {
+fn judge_flag(flag: u8, encoding: impl FnOnce() -> Option<Encoding>) -> Result<Option<Encoding>, Status> {
     match flag {
-        0 => Ok(()),
-        1 => Err(Status::internal("a message is compressed, but the call has no grpc-encoding")),
+        0 => Ok(None),
+        1 => match encoding() {
+            None => Err(Status::internal("a message is compressed, but the call has no grpc-encoding")),
+            encoding => Ok(encoding),
+        },
         flag => Err(Status::internal(format!("a message's prefix begins with {flag}, which is neither 0 nor 1"))),
     }
 }

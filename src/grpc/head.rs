@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, request};
 use tonic::metadata::MetadataMap;
 
 use crate::grpc::Peer;
+use crate::grpc::encoding::Encoding;
 use crate::grpc::verdict::Verdict;
 use crate::http2;
 
@@ -41,6 +42,11 @@ impl Head {
             Self::Native(head) => head.get(name.as_bytes()),
             Self::Http(parts, _) => parts.headers.get(name).map(HeaderValue::as_bytes),
         }
+    }
+
+    /// How its compressed messages are compressed.
+    pub(crate) fn encoding(&self) -> Option<Encoding> {
+        self.get("grpc-encoding").and_then(Encoding::named)
     }
 
     /// All fields, those of one name in their order.

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use tonic::Status;
 
+use crate::grpc::encoding::Encoding;
 use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
 use crate::grpc::{CallId, Transport};
 
@@ -114,18 +115,23 @@ impl Inbox {
         self.give_up(More::Unwanted);
     }
 
-    /// The next message, made of its bytes by `decode`. `None` at the end, and after an error.
+    /// The next message, inflated if it is compressed, made of its bytes by `decode`. `None` at the end, and after an error.
     pub(super) fn poll_message<T>(
         &self,
         decode_bytes_max: usize,
+        encoding: Option<Encoding>,
         cx: &mut Context<'_>,
         decode: impl FnOnce(&[u8]) -> Result<T, Status>,
     ) -> Poll<Option<Result<T, Status>>> {
         let mut state = self.state.borrow_mut();
-        let found = state.message(decode_bytes_max);
+        let found = state.message(decode_bytes_max, encoding);
         let (taken, polled) = match found {
-            Ok(Found::Message(len)) => {
-                let decoded = decode(&state.unread()[PREFIX_BYTES..len]);
+            Ok(Found::Message(len, encoding)) => {
+                let message = &state.unread()[PREFIX_BYTES..len];
+                let decoded = match encoding {
+                    None => decode(message),
+                    Some(encoding) => encoding.inflate(message, decode_bytes_max).and_then(|message| decode(&message)),
+                };
                 self.no_partial(&mut state);
                 (state.take(len), Poll::Ready(Some(decoded)))
             }
@@ -225,8 +231,8 @@ impl Inbox {
 
 /// What is at the front.
 enum Found {
-    /// A whole message of this many bytes, prefix included.
-    Message(usize),
+    /// A whole message of this many bytes, prefix included, compressed so.
+    Message(usize, Option<Encoding>),
     /// A part of a message, or nothing yet; of a message of this many bytes, if that is known.
     Part(Option<usize>),
     /// Nothing, and nothing will be.
@@ -248,15 +254,16 @@ impl State {
         self.n_held += bytes.len();
     }
 
-    fn message(&self, decode_bytes_max: usize) -> Result<Found, Status> {
+    fn message(&self, decode_bytes_max: usize, encoding: Option<Encoding>) -> Result<Found, Status> {
         match self.more {
             More::CallOver => return Err(call_over()),
             More::TooMuch => return Err(too_much()),
             More::Comes | More::Ended | More::Unwanted => {}
         }
-        let len = Prefix::parse(self.unread(), decode_bytes_max)?.map(|prefix| PREFIX_BYTES + prefix.len);
+        let prefix = Prefix::parse(self.unread(), decode_bytes_max, || encoding)?;
+        let len = prefix.map(|prefix| PREFIX_BYTES + prefix.len);
         match len {
-            Some(len) if self.unread().len() >= len => Ok(Found::Message(len)),
+            Some(len) if self.unread().len() >= len => Ok(Found::Message(len, prefix.and_then(|prefix| prefix.encoding))),
             _ if self.more == More::Comes => Ok(Found::Part(len)),
             _ if self.unread().is_empty() => Ok(Found::Nothing),
             _ => Err(cut_off()),

@@ -2,7 +2,7 @@
 //!
 //! * `call` is fed the request and polled by an engine; it answers through a `transport`, which is the engine's.
 //! * `verdict` judges a request by its `head`: method, content type, `timeout`, path. What does not pass is never dispatched.
-//! * `framing` cuts messages out of bytes; `inbox` holds the bytes of a streaming request; `partials` bounds what is not whole.
+//! * `framing` cuts messages out of bytes; `encoding` inflates them; `inbox` holds the bytes of a streaming request; `partials` bounds what is not whole.
 //! * `answer` writes down what is answered; `fields` makes header blocks of statuses and metadata.
 //! * `work` is what runs a method, found by the router of `service`; `contained` keeps its panics, `deadline` tells what it calls how long it has.
 //! * `request`, `response`, `streaming` and `replies` are what a handler sees.
@@ -13,6 +13,7 @@ mod answer;
 mod call;
 mod contained;
 mod deadline;
+mod encoding;
 mod fields;
 mod framing;
 mod head;

@@ -12,6 +12,7 @@ use prost::Message;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
+use crate::grpc::encoding::Encoding;
 use crate::grpc::framing::decode;
 use crate::grpc::inbox::Inbox;
 
@@ -21,16 +22,17 @@ use crate::grpc::inbox::Inbox;
 /// stream's window allows beyond what was taken from here. Dropped, it discards what is left, and what comes later.
 ///
 /// An error ends it: the client broke the framing, a message was larger than the limit (RESOURCE_EXHAUSTED), was cut off or cannot be decoded
-/// (INTERNAL), or the call is over (CANCELLED).
+/// or inflated (INTERNAL), or the call is over (CANCELLED).
 pub struct Streaming<T> {
     inbox: Rc<Inbox>,
     decode_bytes_max: usize,
+    encoding: Option<Encoding>,
     messages: PhantomData<fn() -> T>,
 }
 
 impl<T> Streaming<T> {
-    pub(crate) fn new(inbox: Rc<Inbox>, decode_bytes_max: usize) -> Self {
-        Self { inbox, decode_bytes_max, messages: PhantomData }
+    pub(crate) fn new(inbox: Rc<Inbox>, decode_bytes_max: usize, encoding: Option<Encoding>) -> Self {
+        Self { inbox, decode_bytes_max, encoding, messages: PhantomData }
     }
 }
 
@@ -64,7 +66,7 @@ impl<T: Message + Default> Streaming<T> {
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T>, Status>> {
-        let decoded = ready!(self.inbox.poll_message(self.decode_bytes_max, cx, decode::<T>));
+        let decoded = ready!(self.inbox.poll_message(self.decode_bytes_max, self.encoding, cx, decode::<T>));
         Poll::Ready(decoded.transpose())
     }
 }

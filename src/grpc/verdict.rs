@@ -8,7 +8,8 @@
 //!   it. Without it: HTTP 400, with INTERNAL for those who read it. So a load generator without the field sees that it measures refusals.
 //! * Of the content's subtypes local services take `proto`, the default, alone, and a method whose codec is another is HTTP 415. Tonic's
 //!   services may have other codecs, and take all.
-//! * `grpc-encoding` other than `identity` is UNIMPLEMENTED, with `grpc-accept-encoding: identity`. Tonic's services judge it themselves.
+//! * `grpc-encoding` other than `identity`, `gzip` and `deflate` is UNIMPLEMENTED, with those in `grpc-accept-encoding`. Tonic's services judge it
+//!   themselves.
 //! * A timeout that cannot be read is INTERNAL, as in grpc-go; one of 0 is DEADLINE_EXCEEDED at once.
 //! * A `-bin` field that is no base64 is INTERNAL.
 //! * `expect: 100-continue` is answered with 100 where the request is admitted, else with the refusal (RFC 9110, 10.1.1); on hyper, which cannot say
@@ -22,6 +23,7 @@ use http::{HeaderName, StatusCode};
 use tonic::{Code, Status};
 
 use crate::grpc::answer::Answer;
+use crate::grpc::encoding::{ACCEPTED, Encoding};
 use crate::grpc::{Head, Route, fields, timeout};
 use crate::service::Router;
 
@@ -85,7 +87,7 @@ pub(super) fn judge(router: &Router, head: &Head) -> Verdict {
         if !subtype.eq_ignore_ascii_case(b"proto") {
             return Err(Refusal::http(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
-        if let Some(encoding) = head.get("grpc-encoding").filter(|encoding| *encoding != b"identity") {
+        if let Some(encoding) = head.get("grpc-encoding").filter(|name| *name != b"identity" && Encoding::named(name).is_none()) {
             return Err(unknown_encoding(encoding));
         }
     }
@@ -123,7 +125,7 @@ fn unknown_method(path: &[u8]) -> Status {
 fn unknown_encoding(encoding: &[u8]) -> Refusal {
     let encoding = String::from_utf8_lossy(encoding);
     let mut refusal = Refusal::grpc(&Status::new(Code::Unimplemented, format!("unknown grpc-encoding {encoding:?}")));
-    refusal.fields.insert(HeaderName::from_static("grpc-accept-encoding"), HeaderValue::from_static("identity"));
+    refusal.fields.insert(HeaderName::from_static("grpc-accept-encoding"), HeaderValue::from_static(ACCEPTED));
     refusal
 }
 

@@ -76,7 +76,8 @@ where
     F: Future<Output = Result<Response<R>, Status>> + 'static,
 {
     fn start(&self, inbox: Rc<Inbox>, origin: Origin, _: &mut Answer) -> Work {
-        let request = Request::received(Streaming::new(inbox, self.limits.decode_bytes_max), origin);
+        let messages = Streaming::new(inbox, self.limits.decode_bytes_max, origin.head.encoding());
+        let request = Request::received(messages, origin);
         Box::pin(OneReply { future: (self.handler)(request), encode_bytes_max: self.limits.encode_bytes_max })
     }
 }
@@ -107,7 +108,8 @@ where
     F: Future<Output = Result<(), Status>> + 'static,
 {
     fn start(&self, inbox: Rc<Inbox>, origin: Origin, answer: &mut Answer) -> Work {
-        let request = Request::received(Streaming::new(inbox, self.limits.decode_bytes_max), origin);
+        let messages = Streaming::new(inbox, self.limits.decode_bytes_max, origin.head.encoding());
+        let request = Request::received(messages, origin);
         let replies = Replies::new(answer.share(), self.limits.encode_bytes_max);
         Box::pin(ManyReplies { future: (self.handler)(request, replies) })
     }

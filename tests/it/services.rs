@@ -20,7 +20,8 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::pb::{HealthCheckRequest, health_check_response};
 use tonic_health::server::{HealthReporter, HealthService};
 
-use crate::raw::{Connection, Fields, code, data, hello as named_on_the_wire, rst_stream, setting, status, window_update};
+use crate::grpc_rules::compressed::{deflate, gzip};
+use crate::raw::{Connection, Fields, code, data, hello as named_on_the_wire, prefixed, rst_stream, setting, status, window_update};
 use crate::support::{block_on, client, eventually, hello};
 
 crate::on_every_loop!(
@@ -34,6 +35,7 @@ crate::on_every_loop!(
     a_long_exchange_is_whole,
     a_message_may_be_larger_than_a_window,
     a_client_that_cancels_a_stream_ends_its_handler,
+    compressed_messages_of_a_stream_are_read,
 );
 
 /// Handlers that are running, as the test sees them.
@@ -366,5 +368,22 @@ fn a_client_that_cancels_a_stream_ends_its_handler(runtime: &str) {
         assert_eq!(running.n(), 1);
         connection.send([rst_stream(stream, code::CANCEL)]);
         eventually("the handler is dropped", || (running.n() == 0).then_some(()));
+    });
+}
+
+fn compressed_messages_of_a_stream_are_read(runtime: &str) {
+    on_each_engine(runtime, async |Case { addr, .. }| {
+        let mut connection = Connection::open(*addr, &[]);
+        let plain = named_on_the_wire("Joe", 0);
+        let bomb = vec![0; 10_000_000];
+        for (encoding, message, bomb) in [("gzip", gzip(&plain[5..]), gzip(&bomb)), ("deflate", deflate(&plain[5..]), deflate(&bomb))] {
+            let fields = Fields::hello().set(":path", "/test.Kinds/Count").with("grpc-encoding", encoding);
+            let stream = connection.request(&fields, &[&plain[..], &prefixed(1, &message), &plain].concat());
+            assert_eq!(connection.response(stream).greeting(), "9");
+            for (bad, grpc) in [(&message[1..], status::INTERNAL), (&bomb, status::RESOURCE_EXHAUSTED)] {
+                let stream = connection.request(&fields, &[&plain[..], &prefixed(1, bad)].concat());
+                assert_eq!(connection.response(stream).grpc(), Some(grpc), "{encoding}");
+            }
+        }
     });
 }

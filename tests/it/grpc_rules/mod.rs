@@ -2,6 +2,7 @@
 //! and to those that are only unusual. They are the same on every engine.
 
 mod answers;
+pub(crate) mod compressed;
 mod deadlines;
 mod messages;
 mod requests;
