@@ -1,7 +1,6 @@
 //! Compressed messages of requests: PROTOCOL-HTTP2, "Message-Encoding". It knows the formats and the limit, not the framing.
 //!
-//! A message is inflated on the loop, at once. What that takes is bounded by the limit on a message, which holds for what comes out: 4 MiB, the default, are
-//! some 10 ms.
+//! A message is inflated on the loop, at once. What that takes is bounded by the limit on a message, which holds for what comes out: by default, 4 MiB.
 
 use std::io::Read;
 
