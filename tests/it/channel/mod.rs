@@ -1,12 +1,8 @@
-//! The client's channel on each loop: against servers of ours, and against one in raw frames that goes away, refuses and lies.
+//! The client's channel on each loop, against either engine.
 //!
-//! * `calls`: all kinds of methods, metadata, statuses, cancellation, deadlines, back-pressure, against either engine.
-//! * `connections`: connecting, reconnecting, waiting, closing; servers that drain, die and come back.
-//! * `upstream` is the server in raw frames.
+//! `calls`: all kinds of methods, metadata, statuses, cancellation, deadlines, back-pressure.
 
 mod calls;
-mod connections;
-mod upstream;
 
 use loopswap::client::{Channel, Endpoint};
 use loopswap::rt::{Runtime, Worker, timeout};
