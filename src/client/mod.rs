@@ -8,7 +8,7 @@
 //!   after gRPC's back-off (1 s, 1.6 times longer each time, 120 s at most, give or take a fifth). Until then calls fail with UNAVAILABLE, or wait
 //!   ([`Endpoint::wait_for_ready`]).
 //! * Calls wait while the server allows no more streams. Those that it has not looked at, because it goes away (GOAWAY) or refuses them (REFUSED_STREAM),
-//!   are made again on the next connection, up to three times, if no more than 256 KiB of them had been sent.
+//!   are made again, up to three times, if no more than 256 KiB of them had been sent: on the next connection where the server goes away.
 //! * A deadline is told to the server and kept here as well. A call that a handler makes ends with the handler's own deadline at the latest
 //!   ([`current_deadline`](crate::current_deadline)).
 //!

@@ -1,8 +1,10 @@
 //! The client's channel on each loop, against either engine.
 //!
-//! `calls`: all kinds of methods, metadata, statuses, cancellation, deadlines, back-pressure.
+//! * `calls`: all kinds of methods, metadata, statuses, cancellation, deadlines, back-pressure.
+//! * `nested`: calls that handlers make, and the example that relays.
 
 mod calls;
+mod nested;
 
 use loopswap::client::{Channel, Endpoint};
 use loopswap::rt::{Runtime, Worker, timeout};

@@ -1,0 +1,232 @@
+//! Calls that handlers make: with the handler's deadline, ended with it, on its own loop; in local services and in tonic's, on either engine.
+
+use std::time::{Duration, Instant};
+
+use loopswap::client::{Channel, Endpoint};
+use loopswap::greeter::stock::greeter_server::{Greeter as TonicGreeter, GreeterServer as TonicGreeterServer};
+use loopswap::greeter::{Greeter, GreeterClient, GreeterServer, HelloReply, HelloRequest};
+use loopswap::rt::Worker;
+use loopswap::{Error, Loop, Request, Response, Router, Running, Server, Started, Status, current_deadline};
+use rustix::process::Signal;
+use tonic::Code;
+
+use crate::examples::example;
+use crate::support::{block_on, client, eventually, hello, serve, serve_puppet, served};
+
+crate::on_every_loop!(
+    the_deadline_goes_onward,
+    the_deadline_ends_what_was_called,
+    a_deadline_stays_here_when_it_is_told_to,
+    a_deadline_is_that_of_its_call_alone,
+    a_cancelled_call_cancels_what_it_has_called,
+    the_example_relays,
+    the_example_outlives_its_upstream,
+);
+
+struct Relay {
+    upstream: GreeterClient<Channel>,
+}
+
+impl Greeter for Relay {
+    async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        // As tonic has it: what came with the outer call stays here, so the deadline is not simply passed on with the request.
+        let reply = self.upstream.clone().say_hello(request.into_inner()).await?;
+        Ok(Response::new(reply.into_inner()))
+    }
+}
+
+#[tonic::async_trait]
+impl TonicGreeter for Relay {
+    async fn say_hello(&self, request: tonic::Request<HelloRequest>) -> Result<tonic::Response<HelloReply>, Status> {
+        self.upstream.clone().say_hello(request.into_inner()).await
+    }
+}
+
+/// A relay to `upstream`, as a local service or as one of tonic's, on this loop and engine.
+fn relay(runtime: &str, engine: &str, is_tonics: bool, upstream: Endpoint) -> Running {
+    let server = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine.parse().expect("an engine"));
+    let start = async move |_: &Worker| {
+        let channel = upstream.clone().connect_lazy()?;
+        let relay = Relay { upstream: GreeterClient::new(channel.clone()) };
+        let router = if is_tonics { Router::new().add_tonic(TonicGreeterServer::new(relay)) } else { GreeterServer::new(relay).into() };
+        Ok::<_, Error>(Started::new(router).on_stop(async move { channel.close().await }))
+    };
+    server.start_with(Loop::choose(runtime).expect("it is built in"), start).expect("it starts")
+}
+
+fn each_way(mut case: impl FnMut(&'static str, bool)) {
+    for engine in ["native", "hyper"] {
+        for is_tonics in [false, true] {
+            case(engine, is_tonics);
+        }
+    }
+}
+
+fn ends(server: Running) {
+    server.handle().drain();
+    server.wait().expect("nothing had to be cut");
+}
+
+/// A server whose reply is how long its call may still take.
+fn upstream(runtime: &str) -> Running {
+    struct Told;
+    impl Greeter for Told {
+        async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+            let left = request.deadline().map(|deadline| deadline.saturating_duration_since(loopswap::rt::now()).as_millis());
+            Ok(Response::new(HelloReply { message: left.map_or("for ever".into(), |ms| ms.to_string()) }))
+        }
+    }
+    let server = Server::builder().listen("127.0.0.1:0").workers(1);
+    server.start(Loop::choose(runtime).expect("it is built in"), |_| GreeterServer::new(Told)).expect("it starts")
+}
+
+/// What the upstream is told of a call that may take this long.
+fn told(relay: &Running, timeout: Option<Duration>) -> String {
+    let mut request = tonic::Request::new(HelloRequest { name: "Joe".into(), sleep_millisecond: 0 });
+    timeout.into_iter().for_each(|timeout| request.set_timeout(timeout));
+    let addr = relay.local_addr().as_tcp().expect("it listens on TCP");
+    block_on(async { client(addr).await.say_hello(request).await.expect("it answers").into_inner().message })
+}
+
+/// What is left of it is told to the upstream; where there is none, none is made up.
+fn the_deadline_goes_onward(runtime: &'static str) {
+    each_way(|engine, is_tonics| {
+        let upstream = upstream(runtime);
+        let relay = relay(runtime, engine, is_tonics, super::endpoint(upstream.local_addr()));
+        let ms: u64 = told(&relay, Some(Duration::from_secs(300))).parse().expect("it is told");
+        assert!((200_000..=300_000).contains(&ms), "{engine}: {ms} ms");
+        assert_eq!(told(&relay, None), "for ever", "{engine}");
+        ends(relay);
+        ends(upstream);
+    });
+}
+
+fn a_deadline_stays_here_when_it_is_told_to(runtime: &'static str) {
+    let upstream = upstream(runtime);
+    let relay = relay(runtime, "native", false, super::endpoint(upstream.local_addr()).inherit_deadlines(false));
+    assert_eq!(told(&relay, Some(Duration::from_secs(300))), "for ever");
+    ends(relay);
+    ends(upstream);
+}
+
+/// The upstream takes an hour; the handler's deadline ends the call, here and there.
+fn the_deadline_ends_what_was_called(runtime: &'static str) {
+    each_way(|engine, is_tonics| {
+        let (upstream, puppet) = serve_puppet(runtime, |builder| builder);
+        let relay = relay(runtime, engine, is_tonics, super::endpoint(upstream.local_addr()));
+        let mut request = tonic::Request::new(HelloRequest { name: "Joe".into(), sleep_millisecond: 3_600_000 });
+        request.set_timeout(Duration::from_millis(300));
+        let start = Instant::now();
+        let addr = relay.local_addr().as_tcp().expect("it listens on TCP");
+        let status = block_on(async { client(addr).await.say_hello(request).await.expect_err("nobody answers") });
+        // tonic's client says CANCELLED when its own clock was first.
+        assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled), "{engine}: {status:?}");
+        assert!(start.elapsed() >= Duration::from_millis(299));
+        eventually("the upstream's handler ends", || (puppet.ended.lock().unwrap().len() == 1).then_some(()));
+        ends(relay);
+        ends(upstream);
+    });
+}
+
+/// Two calls in turn on one worker, each polled between the other's polls: each sees its own deadline, and tasks see none.
+fn a_deadline_is_that_of_its_call_alone(runtime: &'static str) {
+    struct Says;
+    impl Greeter for Says {
+        async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+            let message = format!("{:?}", loopswap::rt::spawn_local(async { current_deadline() }).await.expect("no panic"));
+            for _ in 0..20 {
+                loopswap::rt::sleep(Duration::from_millis(1)).await;
+                if current_deadline() != request.deadline() {
+                    return Err(Status::internal(format!("{:?}, not {:?}", current_deadline(), request.deadline())));
+                }
+            }
+            Ok(Response::new(HelloReply { message }))
+        }
+    }
+    for engine in ["native", "hyper"] {
+        let server = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine.parse().expect("an engine"));
+        let event_loop = Loop::choose(runtime).expect("it is built in");
+        let server = server.start(event_loop, |_| GreeterServer::new(Says)).expect("it starts");
+        block_on(async {
+            let client = client(server.local_addr().as_tcp().unwrap()).await;
+            let calls = (0..6).map(|n| {
+                let mut client = client.clone();
+                let mut request = tonic::Request::new(HelloRequest { name: "Joe".into(), sleep_millisecond: 0 });
+                if n % 3 > 0 {
+                    request.set_timeout(Duration::from_secs(20 + n));
+                }
+                async move { client.say_hello(request).await.expect("each sees its own").into_inner().message }
+            });
+            for message in futures_util::future::join_all(calls).await {
+                assert_eq!(message, "None", "{engine}: a task is no part of its call");
+            }
+        });
+        ends(server);
+    }
+}
+
+/// The outer client vanishes: its handler is dropped, and with it the upstream's.
+fn a_cancelled_call_cancels_what_it_has_called(runtime: &'static str) {
+    each_way(|engine, is_tonics| {
+        let (upstream, puppet) = serve_puppet(runtime, |builder| builder.http2(engine.parse().expect("an engine")));
+        let server = relay(runtime, engine, is_tonics, super::endpoint(upstream.local_addr()));
+        block_on(async {
+            let client = client(server.local_addr().as_tcp().unwrap()).await;
+            let calls: Vec<_> = (0..5)
+                .map(|_| {
+                    let mut client = client.clone();
+                    ::tokio::spawn(async move { hello(&mut client, "Joe", 3_600_000).await })
+                })
+                .collect();
+            while *puppet.begun.lock().unwrap() < 5 {
+                ::tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            assert!(puppet.ended.lock().unwrap().is_empty());
+            calls.iter().for_each(::tokio::task::JoinHandle::abort);
+            while puppet.ended.lock().unwrap().len() < 5 {
+                ::tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        ends(server);
+        ends(upstream);
+    });
+}
+
+fn the_example_relays(runtime: &'static str) {
+    for engine in ["native", "hyper"] {
+        let mut upstream = serve(runtime, &["--http2", engine]);
+        let to = format!("http://{}", upstream.addr());
+        let mut command = example("relay");
+        let mut relay = served(command.args(["--runtime", runtime, "--http2", engine, "--addr", "127.0.0.1:0", "--upstream", &to]));
+        let reply = block_on(async { hello(&mut client(relay.addr()).await, "Joe", 1).await });
+        assert_eq!(reply.expect("it answers"), format!("Hello, Joe! (relayed on {runtime})"));
+        // The relay's drain closes its channels: the upstream then has nobody left.
+        relay.signal(Signal::TERM);
+        assert_eq!(relay.wait().code(), Some(0));
+        upstream.signal(Signal::TERM);
+        assert_eq!(upstream.wait().code(), Some(0));
+    }
+}
+
+/// The upstream is killed again and again: the relay answers as before once it is back, and holds no descriptor of those that are gone.
+fn the_example_outlives_its_upstream(runtime: &'static str) {
+    let mut upstream = serve(runtime, &[]);
+    let addr = upstream.addr().to_string();
+    let to = format!("http://{addr}");
+    let mut command = example("relay");
+    // Each worker has a channel of its own; the connections of the client below go to any of them.
+    let relay = served(command.args(["--runtime", runtime, "--addr", "127.0.0.1:0", "--upstream", &to]));
+    let answers = || block_on(async { hello(&mut client(relay.addr()).await, "Joe", 0).await });
+    eventually("the relay answers", || answers().ok());
+    let n_fds = relay.n_fds();
+    for _ in 0..2 {
+        upstream.signal(Signal::KILL);
+        upstream.wait();
+        assert_eq!(answers().expect_err("nobody is behind it").code(), Code::Unavailable);
+        upstream = served(crate::support::loopswap().args(["serve", "--runtime", runtime, "--workers", "1", "--addr", &addr]));
+        eventually("the relay answers again", || answers().ok());
+    }
+    // A connection to the upstream for each worker, at most.
+    let n_workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    relay.wait_for_fds(n_fds + n_workers);
+}
