@@ -22,6 +22,7 @@
 //! * [`rt`] holds what a loop promises, and the ambient calls with which a service reaches the loop it runs on: [`rt::sleep`], [`rt::spawn_local`],
 //!   [`rt::offload`], [`rt::File`].
 //! * [`Router`] puts services next to each other: those of `loopswap-build`, and those that tonic generated ([`TonicService`]).
+//! * [`tls`] is TLS and mutual TLS, for servers and clients.
 //! * [`client`] is a gRPC client on the loop of the worker that made it, for handlers that call other services.
 //! * [`Limits`] is what a connection may cost, [`Counters`] how often peers have reached that.
 //! * [`greeter`] is the demo service, the one of the experiment; [`blocks`] is the one that reads and writes a file.
@@ -50,6 +51,9 @@ mod ready;
 mod registry;
 mod server;
 pub mod service;
+mod socket;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use error::{Error, ErrorKind};
 pub use grpc::{MessageLimits, Replies, Request, Response, Streaming, current_deadline};

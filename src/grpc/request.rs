@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::Extensions;
@@ -9,6 +11,8 @@ use tonic::metadata::MetadataMap;
 
 use crate::grpc::head::Head;
 use crate::grpc::lazy::LazyMetadata;
+#[cfg(feature = "tls")]
+use crate::tls::CertificateDer;
 
 /// Where a request comes from: what its head said, and until when it is wanted.
 pub(crate) struct Origin {
@@ -88,6 +92,13 @@ impl<T> Request<T> {
     /// The server's address that the client called. `None` as for [`remote_addr`](Self::remote_addr).
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.head.as_ref()?.peer()?.local_tcp()
+    }
+
+    /// The client's certificate, and those of its chain that it sent, as TLS has verified them. `None` if it showed none, without TLS, and for a request that was
+    /// made by hand.
+    #[cfg(feature = "tls")]
+    pub fn peer_certs(&self) -> Option<Arc<Vec<CertificateDer<'static>>>> {
+        self.head.as_ref()?.peer()?.tls.as_ref()?.get()?.certs()
     }
 
     /// Values that layers of the server leave for the handler.

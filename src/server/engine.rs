@@ -12,8 +12,10 @@ use loopswap_rt::{Address, Runtime};
 
 use crate::Error;
 use crate::http2::Limits;
+use crate::server::security::Security;
 use crate::server::{Counters, PhaseWatch};
 use crate::service::Router;
+use crate::socket::Socket;
 
 /// What speaks HTTP/2 for a connection.
 pub(crate) trait Engine: Copy + 'static {
@@ -25,7 +27,7 @@ pub(crate) trait Engine: Copy + 'static {
     fn serve<R: Runtime>(
         self,
         runtime: R,
-        connection: R::Connection,
+        connection: Socket<R::Connection>,
         router: Router,
         house: Rc<House>,
         phases: PhaseWatch,
@@ -37,6 +39,7 @@ pub(crate) trait Engine: Copy + 'static {
 pub(crate) struct House {
     pub(crate) limits: Rc<Limits>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) security: Security,
 }
 
 /// The HTTP/2 engine of a server, by name.
@@ -87,15 +90,25 @@ pub(crate) enum Closed {
     NoHandshake,
     /// Because the server stops; calls on it were cut.
     Stopped,
+    /// By an error of the peer or of the network, before the peer had opened HTTP/2: it looks for another server, or for holes.
+    Unopened(String),
     /// By an error of the peer or of the network.
     Broken(String),
 }
 
 impl Closed {
+    /// The same of a connection on which the peer has not opened HTTP/2.
+    pub(crate) fn unopened(self) -> Self {
+        match self {
+            Self::Broken(why) => Self::Unopened(why),
+            other => other,
+        }
+    }
+
     /// Logs how the connection to this peer has ended.
     pub(crate) fn log(&self, peer: &Address) {
         match self {
-            Self::Orderly | Self::Stopped => tracing::debug!(%peer, "connection closed: {self}"),
+            Self::Orderly | Self::Stopped | Self::Unopened(_) => tracing::debug!(%peer, "connection closed: {self}"),
             Self::NoHandshake | Self::Broken(_) => tracing::info!(%peer, "connection closed: {self}"),
         }
     }
@@ -107,7 +120,7 @@ impl fmt::Display for Closed {
             Self::Orderly => f.write_str("all calls done"),
             Self::NoHandshake => f.write_str("no HTTP/2 handshake within the time allowed"),
             Self::Stopped => f.write_str("the server stops"),
-            Self::Broken(why) => f.write_str(why),
+            Self::Unopened(why) | Self::Broken(why) => f.write_str(why),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::hyper_engine::HyperEngine;
 use crate::native_engine::NativeEngine;
 use crate::server::engine::{Engine, House, Http2};
 use crate::server::phase::{Phase, Phases};
+use crate::server::security::Security;
 use crate::server::{Closed, Counters};
 use crate::service::Router;
 
@@ -24,7 +25,10 @@ pub struct Lone {
 impl Lone {
     /// With these limits for each connection.
     pub fn new(limits: Limits) -> Self {
-        Self { phases: Phases::new(), house: Rc::new(House { limits: Rc::new(limits), counters: Arc::new(Counters::new()) }) }
+        Self {
+            phases: Phases::new(),
+            house: Rc::new(House { limits: Rc::new(limits), counters: Arc::new(Counters::new()), security: Security::default() }),
+        }
     }
 
     /// Serves a connection until it ends. `Err` says why that was not in order.
@@ -40,6 +44,7 @@ impl Lone {
         router: Router,
     ) -> impl Future<Output = Result<(), String>> + use<R> {
         let (house, phases) = (Rc::clone(&self.house), self.phases.watch());
+        let connection = house.security.put_on(connection, &house.counters);
         // Each in its own box, so that neither is as large as the other.
         let serving: Pin<Box<dyn Future<Output = Closed>>> = match http2 {
             Http2::Native => Box::pin(NativeEngine.serve(runtime, connection, router, house, phases)),

@@ -5,6 +5,7 @@
 //! * `engine` is the seam to what speaks HTTP/2; `counters` says how often peers reached a limit; `handshake` is what an engine that cannot tell keeps
 //!   the handshake's deadline by.
 //! * `hooks` is what a worker does before it serves and after.
+//! * `security` is what is put on an accepted connection, TLS or nothing; `tls` how the server is told.
 //! * `lone` serves a connection that no worker has accepted.
 
 mod accept;
@@ -15,7 +16,10 @@ mod hooks;
 mod listen;
 mod lone;
 mod phase;
+mod security;
 mod supervisor;
+#[cfg(feature = "tls")]
+mod tls;
 mod worker;
 
 use std::num::NonZero;
@@ -55,6 +59,8 @@ impl Server {
             http2: Http2::default(),
             limits: Limits::default(),
             hook_timeout: hooks::HOOK_TIMEOUT,
+            #[cfg(feature = "tls")]
+            tls: tls::Wanted::default(),
         }
     }
 }
@@ -70,6 +76,8 @@ pub struct Builder {
     http2: Http2,
     limits: Limits,
     hook_timeout: Duration,
+    #[cfg(feature = "tls")]
+    tls: tls::Wanted,
 }
 
 impl Builder {
@@ -164,8 +172,12 @@ impl Builder {
         if matches!(address, Address::Unix(_)) && self.n_workers > 1 {
             return Err(Error::usage("a Unix socket cannot be spread over workers; ask for 1"));
         }
+        #[cfg(feature = "tls")]
+        let security = self.tls.load()?;
+        #[cfg(not(feature = "tls"))]
+        let security = security::Security::default();
         let counters = Arc::new(Counters::new());
-        let setup = worker::Setup { http2: self.http2, limits: self.limits, counters, drain_timeout: self.drain_timeout };
+        let setup = worker::Setup { http2: self.http2, limits: self.limits, counters, security, drain_timeout: self.drain_timeout };
         Ok(supervisor::Plan { hook_timeout: self.hook_timeout, address, n_workers: self.n_workers, pin_cpus: self.pin_cpus, setup })
     }
 }

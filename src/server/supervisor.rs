@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use loopswap_rt::{Address, BoundListener, Runtime, Unavailable, Worker};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::{oneshot, watch};
 
 use crate::server::hooks::{self, Started};
 use crate::server::phase::Phase;
+use crate::server::security::{Security, Watch};
 use crate::server::worker::{self, Setup};
 use crate::server::{Counters, listen};
 use crate::{Error, ErrorKind};
@@ -47,6 +48,7 @@ enum Told {
 pub struct Handle {
     orders: watch::Sender<Phase>,
     counters: Arc<Counters>,
+    pub(super) security: Security,
 }
 
 impl Handle {
@@ -82,6 +84,7 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     reports: mpsc::Receiver<Report>,
     signals: Option<signal_hook::iterator::Handle>,
+    _watch: Watch,
 }
 
 impl Running {
@@ -95,20 +98,28 @@ impl Running {
         self.handle.clone()
     }
 
-    /// From now on SIGTERM and SIGINT drain the server, and a second one stops it.
+    /// From now on SIGTERM and SIGINT drain the server, and a second one stops it. SIGHUP reloads its TLS, if it has any; without, SIGHUP is left alone.
     ///
     /// # Errors
     ///
     /// The handlers cannot be installed.
     pub fn drain_on_signals(&mut self) -> Result<(), Error> {
         let failed = |error: io::Error| Error::new(ErrorKind::Worker, format!("cannot handle signals: {error}")).with_source(error);
-        let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
+        let ends = [SIGTERM, SIGINT];
+        let reloads = self.handle.security.can_be_reloaded().then_some(SIGHUP);
+        let mut signals = Signals::new(ends.into_iter().chain(reloads)).map_err(failed)?;
         self.signals = Some(signals.handle());
         let handle = self.handle();
         let body = move || {
-            for (n, signal) in signals.forever().enumerate() {
+            let mut n = 0;
+            for signal in signals.forever() {
+                if signal == SIGHUP {
+                    handle.security.reload_and_tell();
+                    continue;
+                }
+                n += 1;
                 let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
-                if n == 0 {
+                if n == 1 {
                     tracing::info!("{name}: draining; a second signal stops at once");
                     handle.drain();
                 } else {
@@ -187,8 +198,9 @@ where
     let (orders, ordered) = watch::channel(Phase::Serving);
     let (report, reports) = mpsc::channel();
     let start_hook = Arc::new(start_hook);
-    let handle = Handle { orders, counters: Arc::clone(&setup.counters) };
-    let mut running = Running { handle, local_addr: address.clone(), threads: Vec::new(), reports, signals: None };
+    let handle = Handle { orders, counters: Arc::clone(&setup.counters), security: setup.security.clone() };
+    let watch = setup.security.watch()?;
+    let mut running = Running { handle, local_addr: address.clone(), threads: Vec::new(), reports, signals: None, _watch: watch };
 
     // Declared after `running`: on the way out of an error they are dropped first, which ends the workers that wait for their listener.
     let mut starts = Vec::with_capacity(n_workers);

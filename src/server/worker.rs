@@ -19,6 +19,7 @@ use crate::server::Counters;
 use crate::server::accept::Backoff;
 use crate::server::engine::{Engine, House, Http2};
 use crate::server::phase::{Phase, Phases};
+use crate::server::security::Security;
 use crate::service::Router;
 
 /// Connections that are told to stop have no more to do than to be dropped; a worker waits for them no longer than this.
@@ -30,6 +31,7 @@ pub(super) struct Setup {
     pub(super) http2: Http2,
     pub(super) limits: Limits,
     pub(super) counters: Arc<Counters>,
+    pub(super) security: Security,
     pub(super) drain_timeout: Duration,
 }
 
@@ -46,10 +48,11 @@ pub(super) async fn serve<R: Runtime>(
     mut orders: watch::Receiver<Phase>,
 ) -> io::Result<usize> {
     let mut listener = runtime.listen(listener)?;
-    let Setup { http2, limits, counters, drain_timeout } = setup;
-    let (phases, house) = (Phases::new(), Rc::new(House { limits: Rc::new(limits), counters }));
+    let Setup { http2, limits, counters, security, drain_timeout } = setup;
+    let (phases, house) = (Phases::new(), Rc::new(House { limits: Rc::new(limits), counters, security }));
     let start = |connection: R::Connection| {
         let (on, router, house, watch) = (runtime.clone(), router.clone(), Rc::clone(&house), phases.watch());
+        let connection = house.security.put_on(connection, &house.counters);
         // A task of its own type for each engine, so that neither is as large as the other.
         match http2 {
             Http2::Native => runtime.spawn(NativeEngine.serve(on, connection, router, house, watch).map(drop)),
