@@ -144,8 +144,8 @@ impl Served {
             async move {
                 loop {
                     let status = response(served.status(&service));
-                    if told.as_ref() != Some(&status) {
-                        return Ok(Some((status.clone(), (served, Some(status)))));
+                    if told != Some(status) {
+                        return Ok(Some((status, (served, Some(status)))));
                     }
                     if served.is_over() {
                         return Err(Status::unavailable("the server is going away"));
