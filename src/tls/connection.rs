@@ -245,7 +245,8 @@ impl<C: Connection> TlsConnection<C> {
             if !self.socket.is_sending() {
                 if self.last_word == LastWord::Wanted {
                     self.last_word = LastWord::Said;
-                    self.socket.shutdown(Shutdown::Write)?;
+                    // Refused when the peer was faster.
+                    let _ = self.socket.shutdown(Shutdown::Write);
                 }
                 return Ok(());
             }

@@ -59,7 +59,9 @@ impl TlsRefusal {
         match error {
             Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion) => Self::NotTls,
             Error::PeerIncompatible(
-                PeerIncompatible::Tls12NotOffered
+                // Signature algorithms have been named since TLS 1.2 (RFC 5246, 7.4.1.4.1): who names none is older.
+                PeerIncompatible::SignatureAlgorithmsExtensionRequired
+                | PeerIncompatible::Tls12NotOffered
                 | PeerIncompatible::Tls12NotOfferedOrEnabled
                 | PeerIncompatible::SupportedVersionsExtensionRequired,
             ) => Self::Version,

@@ -147,16 +147,16 @@ impl Material {
         // Its own properties are looked at before its issuer, whom nobody knows here.
         let judged = ParsedCertificate::try_from(certificate)
             .and_then(|parsed| verify_server_cert_signed_by_trust_anchor(&parsed, &RootCertStore::empty(), &[], now, algorithms.all));
-        match judged {
-            Err(rustls::Error::InvalidCertificate(
-                error @ (CertificateError::Expired
-                | CertificateError::ExpiredContext { .. }
-                | CertificateError::NotValidYet
-                | CertificateError::NotValidYetContext { .. }
-                | CertificateError::InvalidPurpose
-                | CertificateError::InvalidPurposeContext { .. }),
-            )) => tracing::warn!("{name} will not be taken by clients: {error}; renew it"),
-            _ => {}
+        if let Err(rustls::Error::InvalidCertificate(
+            error @ (CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }
+            | CertificateError::InvalidPurpose
+            | CertificateError::InvalidPurposeContext { .. }),
+        )) = judged
+        {
+            tracing::warn!("{name} will not be taken by clients: {error}; renew it");
         }
     }
 }

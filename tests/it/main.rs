@@ -31,6 +31,7 @@ mod rfc9113;
 mod serve;
 mod services;
 mod tidy;
+mod tls;
 mod vanish;
 
 /// Runs each case on each loop: `drain::tokio_uring::finishes_running_calls`.
