@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use loopswap::greeter::{Greeter, GreeterClient, GreeterServer, HelloReply, HelloRequest};
-use loopswap::{Builder, Loop, Request, Response, Running, Server, Status};
+use loopswap::{Builder, Http2, Loop, Request, Response, Router, Running, Server, Status};
 use rustix::process::{Pid, Signal, kill_process};
 use tonic::transport::{Channel, Endpoint};
 
@@ -255,6 +255,21 @@ pub(crate) fn serve_puppet(runtime: &str, configure: impl FnOnce(Builder) -> Bui
     let event_loop = Loop::choose(runtime).expect("it is built in");
     let running = builder.start(event_loop, move |_| GreeterServer::new(service.clone())).expect("the loop runs here");
     (running, puppet)
+}
+
+/// Serves these services in this process, on one worker, runs a case against them, and sees that the worker is well afterwards and has nothing to cut.
+pub(crate) fn with_services(
+    runtime: &str,
+    engine: &str,
+    services: impl Fn() -> Router + Send + Sync + 'static,
+    case: impl FnOnce(SocketAddr),
+) {
+    let engine: Http2 = engine.parse().expect("there is such an engine");
+    let builder = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine);
+    let running = builder.start(Loop::choose(runtime).expect("it is built in"), move |_| services()).expect("the loop runs here");
+    case(running.local_addr().as_tcp().expect("it listens on TCP"));
+    running.handle().drain();
+    running.wait().unwrap_or_else(|error| panic!("on {engine}: {error}"));
 }
 
 /// Runs a client's future, with an end to its patience.
