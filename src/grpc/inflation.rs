@@ -256,11 +256,10 @@ mod tests {
     /// Nothing comes out of them, so it is the input that bounds a step.
     #[test]
     fn what_makes_nothing_is_read_in_steps() {
-        for (encoding, nothing) in [(Encoding::Gzip, compress(Encoding::Gzip, b""))] {
-            let (result, n_steps) = inflate(encoding, &nothing.repeat(10_000), 1000);
-            assert_eq!(result.expect("it is right"), b"");
-            assert_eq!(n_steps, (nothing.len() * 10_000).div_ceil(STEP_IN_BYTES_MAX), "{encoding:?}");
-        }
+        let nothing = compress(Encoding::Gzip, b"").repeat(10_000);
+        let (result, n_steps) = inflate(Encoding::Gzip, &nothing, 1000);
+        assert_eq!(result.expect("it is right"), b"");
+        assert_eq!(n_steps, nothing.len().div_ceil(STEP_IN_BYTES_MAX));
     }
 
     #[test]

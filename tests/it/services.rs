@@ -20,7 +20,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::pb::{HealthCheckRequest, health_check_response};
 use tonic_health::server::{HealthReporter, HealthService};
 
-use crate::grpc_rules::compressed::{deflate, gzip, zstd};
+use crate::grpc_rules::compressed::{Compress, deflate, gzip, zstd};
 use crate::raw::{Connection, Fields, code, data, hello as named_on_the_wire, prefixed, rst_stream, setting, status, window_update};
 use crate::support::{block_on, client, eventually, hello};
 
@@ -376,7 +376,7 @@ fn compressed_messages_of_a_stream_are_read(runtime: &str) {
         let mut connection = Connection::open(*addr, &[]);
         let plain = named_on_the_wire("Joe", 0);
         let bomb = vec![0; 10_000_000];
-        for (encoding, compress) in [("gzip", gzip as fn(&[u8]) -> Vec<u8>), ("deflate", deflate), ("zstd", zstd)] {
+        for (encoding, compress) in [("gzip", gzip as Compress), ("deflate", deflate), ("zstd", zstd)] {
             let (message, bomb) = (compress(&plain[5..]), compress(&bomb));
             let fields = Fields::hello().set(":path", "/test.Kinds/Count").with("grpc-encoding", encoding);
             let stream = connection.request(&fields, &[&plain[..], &prefixed(1, &message), &plain].concat());

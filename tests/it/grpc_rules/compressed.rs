@@ -31,7 +31,10 @@ pub(crate) fn zstd(message: &[u8]) -> Vec<u8> {
     zstd::encode_all(message, zstd::DEFAULT_COMPRESSION_LEVEL).expect("a vector takes all")
 }
 
-const ALL: [(&str, fn(&[u8]) -> Vec<u8>); 3] = [("gzip", gzip), ("deflate", deflate), ("zstd", zstd)];
+/// Makes a compressed message.
+pub(crate) type Compress = fn(&[u8]) -> Vec<u8>;
+
+const ALL: [(&str, Compress); 3] = [("gzip", gzip), ("deflate", deflate), ("zstd", zstd)];
 
 /// A message that greets, without its prefix.
 fn greeting(name: &str) -> Vec<u8> {
