@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use loopswap::rt::{self, Address, Worker, live_tasks};
-use loopswap::{Builder, Error, Loop, Router, Running, Started};
+use loopswap::{Builder, Error, Handle, Loop, Router, Running, Started};
 
 use crate::support::Puppet;
 
@@ -107,8 +107,32 @@ impl Hosted {
         self
     }
 
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("it is taken at its end alone")
+    }
+
     pub(crate) fn local_addr(&self) -> &Address {
-        self.running.as_ref().expect("it is taken by the drop alone").local_addr()
+        self.running().local_addr()
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        self.running().handle()
+    }
+
+    /// Waits for the end of what the case has ended, and tells how it was.
+    pub(crate) fn wait(mut self) -> Result<(), Error> {
+        self.ends()
+    }
+
+    /// However it ends, it must leave nothing.
+    fn ends(&mut self) -> Result<(), Error> {
+        let ended = self.running.take().expect("it ends once").wait();
+        let left: Vec<_> = self.left.try_iter().collect();
+        assert!(!left.is_empty() && left.iter().all(|n| *n == 0), "tasks left, by worker: {left:?}");
+        if let Some(puppet) = &self.puppet {
+            assert_eq!(*puppet.begun.lock().unwrap(), puppet.ended.lock().unwrap().len(), "all that began has ended");
+        }
+        ended
     }
 }
 
@@ -118,13 +142,8 @@ impl Drop for Hosted {
         if thread::panicking() {
             return;
         }
-        let running = self.running.take().expect("nobody else takes it");
+        let Some(running) = &self.running else { return };
         running.handle().drain();
-        running.wait().expect("its clients are gone, and a drain has nothing to cut");
-        let left: Vec<_> = self.left.try_iter().collect();
-        assert!(!left.is_empty() && left.iter().all(|n| *n == 0), "tasks left, by worker: {left:?}");
-        if let Some(puppet) = &self.puppet {
-            assert_eq!(*puppet.begun.lock().unwrap(), puppet.ended.lock().unwrap().len(), "all that began has ended");
-        }
+        self.ends().expect("its clients are gone, and a drain has nothing to cut");
     }
 }
