@@ -11,7 +11,7 @@ use tonic::Status;
 use crate::grpc::answer::{Answer, Stage};
 use crate::grpc::deadline::Within;
 use crate::grpc::encoding::Encoding;
-use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
+use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off, no_message, several_messages};
 use crate::grpc::inflation::Inflation;
 use crate::grpc::verdict::{deadline_exceeded, judge, read_timeout};
 use crate::grpc::{CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
@@ -150,7 +150,7 @@ impl Call {
 
     fn start(&mut self, head: Head, plain: bool, start: impl FnOnce(Rc<Inbox>, Origin, &mut Answer) -> Work) {
         let inbox = Rc::new(self.answer.inbox());
-        let origin = Origin { head, deadline: self.deadline, encoding: None };
+        let origin = Origin::new(head, self.deadline, None);
         let answer = &mut self.answer;
         let _within = Within::enter(self.deadline);
         match contained(|| start(Rc::clone(&inbox), origin, answer)) {
@@ -189,7 +189,7 @@ impl Call {
     /// Runs the handler with its message, which was compressed so.
     #[inline]
     fn dispatch(&mut self, method: &dyn TakesOne, head: Head, message: &[u8], encoding: Option<Encoding>) {
-        let origin = Origin { head, deadline: self.deadline, encoding };
+        let origin = Origin::new(head, self.deadline, encoding);
         let answer = &mut self.answer;
         let _within = Within::enter(self.deadline);
         match contained(|| method.start(message, origin, answer)) {
@@ -280,7 +280,7 @@ impl Drop for Call {
 /// limit.
 fn one_message<'a>(bytes: &'a [u8], decode_bytes_max: usize, head: &Head) -> Result<(&'a [u8], Option<Encoding>), Status> {
     if bytes.is_empty() {
-        return Err(Status::unimplemented("the request has no message, but the method takes one"));
+        return Err(no_message());
     }
     let prefix = Prefix::parse(bytes, decode_bytes_max, || head.encoding())?.ok_or_else(cut_off)?;
     let message = &bytes[PREFIX_BYTES..];
@@ -289,8 +289,4 @@ fn one_message<'a>(bytes: &'a [u8], decode_bytes_max: usize, head: &Head) -> Res
         std::cmp::Ordering::Equal => Ok((message, prefix.encoding)),
         std::cmp::Ordering::Greater => Err(several_messages()),
     }
-}
-
-fn several_messages() -> Status {
-    Status::unimplemented("the request has several messages, but the method takes one")
 }
