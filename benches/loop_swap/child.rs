@@ -33,6 +33,11 @@ pub(crate) fn pinned<T: Send>(cpu: Option<usize>, start: impl FnOnce() -> T + Se
     })
 }
 
+/// How often a thread has fallen asleep, by its `status` in /proc: its voluntary context switches.
+pub(crate) fn waits(status: &str) -> Option<&str> {
+    status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).map(str::trim)
+}
+
 /// A server that runs.
 pub(crate) struct Server {
     child: Child,
@@ -83,9 +88,9 @@ impl Server {
         self.over_threads("schedstat", |schedstat| schedstat.split_whitespace().next()).map(Duration::from_nanos)
     }
 
-    /// How often its threads have fallen asleep so far: their voluntary context switches.
+    /// How often its threads have fallen asleep so far.
     pub(crate) fn waits(&self) -> Result<u64, String> {
-        self.over_threads("status", |status| status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).map(str::trim))
+        self.over_threads("status", waits)
     }
 
     /// A number of each thread, by its file in /proc, over all of them together.
@@ -108,19 +113,28 @@ impl Server {
 
     /// Its resident memory, in bytes.
     pub(crate) fn memory(&self) -> Result<u64, String> {
+        self.memory_by("VmRSS:")
+    }
+
+    /// The most that this has ever been.
+    pub(crate) fn memory_peak(&self) -> Result<u64, String> {
+        self.memory_by("VmHWM:")
+    }
+
+    fn memory_by(&self, name: &str) -> Result<u64, String> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).map_err(|error| format!("it is gone: {error}"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("it is gone: it has no memory")?;
-        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().map_err(|error| format!("VmRSS is{line}: {error}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("it is gone: it has no memory")?;
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().map_err(|error| format!("{name}{line}: {error}"))?;
         Ok(kibibytes * 1024)
     }
 
-    /// Ends it in order.
-    pub(crate) fn end(mut self) -> Result<(), String> {
+    /// Ends it in order, and returns all that it said on standard error.
+    pub(crate) fn end(mut self) -> Result<String, String> {
         kill_process(Pid::from_child(&self.child), Signal::TERM).map_err(|error| format!("it is gone: {error}"))?;
         let give_up = Instant::now() + END_TIMEOUT;
         loop {
             match self.child.try_wait().map_err(|error| error.to_string())? {
-                Some(status) if status.success() => return Ok(()),
+                Some(status) if status.success() => return Ok(self.words()),
                 Some(status) => return Err(format!("ended with {status}: {}", self.last_words())),
                 None if Instant::now() > give_up => return Err("did not end after SIGTERM".into()),
                 None => thread::sleep(Duration::from_millis(1)),
@@ -140,8 +154,12 @@ impl Server {
     /// Its last line on standard error.
     fn last_words(&mut self) -> String {
         let _ = self.child.kill();
-        let text = self.stderr.take().and_then(|stderr| stderr.join().ok()).unwrap_or_default();
-        text.lines().last().unwrap_or("it said nothing").to_owned()
+        self.words().lines().last().unwrap_or("it said nothing").to_owned()
+    }
+
+    /// What it said on standard error until it ended.
+    fn words(&mut self) -> String {
+        self.stderr.take().and_then(|stderr| stderr.join().ok()).unwrap_or_default()
     }
 }
 

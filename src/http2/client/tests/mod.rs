@@ -60,7 +60,7 @@ fn settings(entries: &[(u16, u32)]) -> Vec<u8> {
 
 fn request(body: &[u8]) -> Request {
     let fields = [(":method", "POST"), (":scheme", "http"), (":path", "/a.B/C"), (":authority", "here"), ("te", "trailers")];
-    Request::new(fields.map(|(name, value)| (name, value.to_owned())), Bytes::copy_from_slice(body))
+    Request::new(fields.map(|(name, value)| (name, value.to_owned())), &[], Bytes::copy_from_slice(body))
 }
 
 /// A client whose preface is out, and which knows the server's SETTINGS.
@@ -187,7 +187,7 @@ fn a_smaller_table_of_the_server_is_followed() {
 fn a_long_header_block_is_continued() {
     let mut client = opened(&[]);
     let path = format!("/{}", "{}".repeat(20_000));
-    let mut request = Request::new([(":method", "POST".into()), (":path", path.clone())], Bytes::from_static(b"x"));
+    let mut request = Request::new([(":method", "POST".into()), (":path", path.clone())], &[], Bytes::from_static(b"x"));
     for id in [1, 3] {
         client.open(&mut request);
         let out = client.take_output(Vec::new());
