@@ -274,7 +274,7 @@ mod tests {
         let run = run(OURS, [(1.1, 0.001), (1.0, 0.002), (0.9, 0.001)]);
         let (word, note) = said(&run);
         assert_eq!(word, "agree within noise");
-        assert!(note.starts_with("By the server's CPU a call, 1 of 1 pairs agree within noise. Of a server"), "{note}");
+        assert!(note.starts_with("By the server's CPU a call, 1 of 1 pairs agree within noise. Our client words"), "{note}");
         let table = beside_h2load(&run).unwrap();
         assert_eq!(table.rows[0][..5], ["loopswap tokio, native: 10 connections × 10, no sleep", "1,000", "1.00", "1.00", "1.00"]);
         assert_eq!(table.rows[0][5..7], ["1.00 + 10.0", "1.00 + 10.0"]);
