@@ -1,5 +1,8 @@
 //! `loopswap serve`: the Greeter, and the Blocks of a file, on the loop that is asked for.
 
+mod admin;
+mod reflection;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::blocks::{BLOCKS_MAX, BlocksServer, FileBlocks, Store};
+use crate::cli::serve::admin::AdminArgs;
 use crate::cli::terminal::{coloured, fail};
 use crate::cli::{ADDR, duration, runtime_words};
 use crate::greeter::{GreeterServer, Hello};
@@ -72,6 +76,9 @@ pub(super) struct Args {
     /// Say where it listens, and log, as JSON lines [default: no].
     #[arg(long, env = "LOOPSWAP_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
+
+    #[command(flatten)]
+    admin: AdminArgs,
 }
 
 /// The engines' words.
@@ -132,20 +139,22 @@ fn serve(args: &Args) -> Result<(), Error> {
     let http2: Http2 = args.http2.parse()?;
     let limits = Limits { handshake_timeout: args.handshake_timeout, stall_timeout: args.stall_timeout, ..Limits::default() };
     let blocks = blocks(args)?;
-    let mut running = Server::builder()
+    let admin = args.admin.clone();
+    let builder = Server::builder()
         .listen(&args.addr)
         .workers(args.workers)
         .pin_cpus(args.pin_cpus)
         .drain_timeout(args.drain_timeout)
         .http2(http2)
-        .limits(limits)
-        .start(event_loop, move |worker| {
-            let router = Router::new().add(GreeterServer::new(Hello));
-            match &blocks {
-                Some(store) => router.add(BlocksServer::new(FileBlocks::new(Arc::clone(store), worker.index as u64))),
-                None => router,
-            }
-        })?;
+        .limits(limits);
+    let mut running = args.admin.configure(builder).start(event_loop, move |worker| {
+        let router = Router::new().add(GreeterServer::new(Hello));
+        let router = match &blocks {
+            Some(store) => router.add(BlocksServer::new(FileBlocks::new(Arc::clone(store), worker.index as u64))),
+            None => router,
+        };
+        admin.add_to(router)
+    })?;
     running.drain_on_signals()?;
     let address = running.local_addr();
     let line = if args.json {
