@@ -33,11 +33,6 @@ pub(crate) fn pinned<T: Send>(cpu: Option<usize>, start: impl FnOnce() -> T + Se
     })
 }
 
-/// How often a thread has fallen asleep, by its `status` in /proc: its voluntary context switches.
-pub(crate) fn waits(status: &str) -> Option<&str> {
-    status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).map(str::trim)
-}
-
 /// A server that runs.
 pub(crate) struct Server {
     child: Child,
@@ -88,9 +83,9 @@ impl Server {
         self.over_threads("schedstat", |schedstat| schedstat.split_whitespace().next()).map(Duration::from_nanos)
     }
 
-    /// How often its threads have fallen asleep so far.
+    /// How often its threads have fallen asleep so far: their voluntary context switches.
     pub(crate) fn waits(&self) -> Result<u64, String> {
-        self.over_threads("status", waits)
+        self.over_threads("status", |status| status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).map(str::trim))
     }
 
     /// A number of each thread, by its file in /proc, over all of them together.

@@ -10,11 +10,11 @@ use std::thread;
 use clap::ValueEnum;
 use loopswap::blocks::contents;
 use loopswap_report::Handler;
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::Value;
 
 use crate::cell::Measured;
-use crate::child::{LOOPSWAP, pinned, waits};
+use crate::child::{LOOPSWAP, pinned};
 use crate::plan::Shape;
 
 /// The client.
@@ -179,13 +179,16 @@ fn run(command: &mut Command, cpu: Option<usize>) -> Result<Ran, String> {
     let stderr = thread::spawn(move || text(stderr));
     let stdout = text(stdout);
     let words = stderr.join().unwrap_or_default().lines().last().unwrap_or_default().to_owned();
-    // Ended, but not waited for yet: what the kernel counted of its first thread, which is the one that loads, can still be read.
-    waitid(WaitId::Pid(Pid::from_child(&child)), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
-        .map_err(|error| format!("{name} is not waited for: {error}"))?;
-    let counted = fs::read_to_string(format!("/proc/{}/status", child.id())).ok();
-    let waits = counted.and_then(|status| waits(&status)?.parse().ok()).ok_or_else(|| format!("the waits of {name} were not counted"))?;
+    // Of all its threads: the kernel adds them up for those who have waited for it. Nobody else is waited for meanwhile.
+    let before = waits_of_the_ended()?;
     let ended_well = child.wait().map_err(|error| error.to_string())?.success();
-    Ok(Ran { ended_well, stdout, words, waits })
+    Ok(Ran { ended_well, stdout, words, waits: waits_of_the_ended()?.saturating_sub(before) })
+}
+
+/// How often children that have ended had fallen asleep: their voluntary context switches.
+fn waits_of_the_ended() -> Result<u64, String> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|error| format!("waits are not counted: {error}"))?;
+    Ok(usage.voluntary_context_switches().unsigned_abs())
 }
 
 /// All that comes, until it ends.

@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) calls_asleep: u32,
     /// Calls of a cell without it.
     pub(crate) calls_awake: u32,
+    /// Calls of a cell with a thousand connections: to open them is a part of what it costs, so that it is the same number for every server.
+    pub(crate) calls_crowded: u32,
     /// Calls of a cell that reads blocks.
     pub(crate) calls_reading: u32,
     /// Calls of a cell that appends blocks, each of which waits for the disk.
@@ -46,6 +48,7 @@ impl Plan {
             rounds: 5,
             calls_asleep: 10_000,
             calls_awake: 60_000,
+            calls_crowded: 10_000,
             calls_reading: 30_000,
             calls_appending: 2_000,
             warmup: 1_000,
@@ -60,6 +63,7 @@ impl Plan {
             rounds: 1,
             calls_asleep: 1_000,
             calls_awake: 6_000,
+            calls_crowded: 1_000,
             calls_reading: 3_000,
             calls_appending: 200,
             warmup: 500,
@@ -74,6 +78,7 @@ impl Plan {
             rounds: 1,
             calls_asleep: 300,
             calls_awake: 300,
+            calls_crowded: 300,
             calls_reading: 300,
             calls_appending: 100,
             warmup: 100,
@@ -113,6 +118,7 @@ impl Plan {
             // The article's number is for the article's shape.
             Handler::Sleep(_) if shape.connections > 1 => self.calls_asleep / 2,
             Handler::Sleep(_) => self.calls_asleep,
+            Handler::Nothing if shape.is_crowded() => self.calls_crowded,
             Handler::Nothing => self.calls_awake,
             Handler::Read => self.calls_reading,
             Handler::Append => self.calls_appending,
@@ -122,6 +128,7 @@ impl Plan {
     /// Never fewer than are in flight.
     pub(crate) fn calls_of(&self, row: &Row, shape: &Shape) -> u32 {
         let (awake, asleep) = match row.kind {
+            Kind::Peer if shape.is_crowded() => (1, 1),
             Kind::Peer if row.is_slow() => OF_SLOW_ONES,
             Kind::Peer => OF_PEERS,
             Kind::Loopswap | Kind::StockTonic | Kind::Floor | Kind::Ceiling => (1, 1),
@@ -140,11 +147,11 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rounds, calls_asleep, calls_awake, calls_reading, calls_appending, .. } = self;
+        let Self { rounds, calls_asleep, calls_awake, calls_crowded, calls_reading, calls_appending, .. } = self;
         let s = if *rounds == 1 { "" } else { "s" };
         write!(
             f,
-            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, half over many connections, {calls_awake} without, {calls_reading} that read, {calls_appending} that append, of others' servers fewer; one worker, restarted for each cell; load by {}",
+            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, half over many connections, {calls_awake} without, {calls_crowded} over a thousand connections, {calls_reading} that read, {calls_appending} that append, of others' servers fewer, of the fastest in large batches {OF_FAST_ONES} times as many; one worker, restarted for each cell; load by {}",
             self.client.name()
         )
     }
@@ -166,6 +173,10 @@ impl Shape {
     /// Whether the Blocks are called, not the Greeter.
     pub(crate) fn is_of_blocks(&self) -> bool {
         matches!(self.handler, Handler::Read | Handler::Append)
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.connections >= 1_000
     }
 
     /// Whether a connection has ten calls in flight or more, and none of them waits.
@@ -204,9 +215,6 @@ impl fmt::Display for Shape {
     }
 }
 
-/// The most connections that servers of others are loaded over.
-const PEER_CONNECTIONS_MAX: u32 = 100;
-
 /// A server of the experiment, or the timer that bounds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -240,8 +248,7 @@ impl Row {
             Kind::Loopswap | Kind::StockTonic => true,
             // The peers have the Greeter alone.
             Kind::Peer => match shape.handler {
-                // Many have a short queue of clients to accept, so that a thousand connections take seconds to open.
-                Handler::Nothing => shape.connections <= PEER_CONNECTIONS_MAX,
+                Handler::Nothing => true,
                 Handler::Sleep(_) => self.launch.as_ref().is_some_and(|launch| launch.sleeps),
                 Handler::Read | Handler::Append => false,
             },

@@ -43,7 +43,7 @@ pub(crate) fn instructions(run: &Run) -> Option<Extra> {
     });
     Some(Extra {
         title: format!("Instructions a call, of the whole server in user mode: {}", shape.title),
-        note: "Counted in this run, by callgrind: two run lengths, each on a server just started, subtracted and divided. What the kernel does is not among them."
+        note: "Counted in this run, by callgrind: two run lengths, each on a server just started, subtracted and divided. What the kernel does is not among them, and servers on rings, which valgrind does not bear, are not counted."
             .into(),
         columns: ["server", "HTTP/2 by", "instructions", "÷ stock tonic"].map(String::from).to_vec(),
         rows: rows.collect(),
