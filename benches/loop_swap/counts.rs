@@ -8,13 +8,10 @@ use loopswap_report::{Count, Counted, Handler, Machine};
 use crate::child::Server;
 use crate::client::Client;
 use crate::peers::build::find;
-use crate::plan::{Kind, Row, Shape};
+use crate::plan::{Kind, Plan, Row, Shape};
 
 /// The load: its batches are the same whoever is slow.
 const SHAPE: Shape = Shape { connections: 1, in_flight: 100, handler: Handler::Nothing };
-
-/// The two run lengths. What the shorter one costs, start and end included, is in both.
-const CALLS: [u32; 2] = [2_000, 6_000];
 
 /// Whether valgrind is on this PATH.
 pub(crate) fn has_valgrind(path: &OsStr) -> Result<(), String> {
@@ -24,11 +21,12 @@ pub(crate) fn has_valgrind(path: &OsStr) -> Result<(), String> {
 /// A server whose instructions are to be counted.
 pub(crate) struct Task {
     pub(crate) row: Row,
+    calls: [u32; 2],
 }
 
 /// Who is counted: ours on tokio, stock tonic, and servers of others that are compiled. Valgrind does not bear the rings: tokio-uring crashes under it, glommio
 /// stands still.
-pub(crate) fn tasks(rows: &[Row]) -> Vec<Task> {
+pub(crate) fn tasks(plan: &Plan, rows: &[Row]) -> Vec<Task> {
     let is_counted = |row: &&Row| match row.kind {
         Kind::Loopswap => row.runtime == "tokio",
         Kind::StockTonic => true,
@@ -36,7 +34,11 @@ pub(crate) fn tasks(rows: &[Row]) -> Vec<Task> {
         Kind::Peer => !row.is_slow() && row.http2 != "none",
         Kind::Floor | Kind::Ceiling => false,
     };
-    rows.iter().filter(|row| row.unavailable.is_none()).filter(is_counted).map(|row| Task { row: row.clone() }).collect()
+    rows.iter()
+        .filter(|row| row.unavailable.is_none())
+        .filter(is_counted)
+        .map(|row| Task { row: row.clone(), calls: plan.calls_counted })
+        .collect()
 }
 
 impl Task {
@@ -47,8 +49,8 @@ impl Task {
     }
 
     fn count(&self, machine: &Machine) -> Result<f64, String> {
-        let [short, long] = CALLS.map(|calls| self.collected(calls, machine));
-        Ok((long? as f64 - short? as f64) / f64::from(CALLS[1] - CALLS[0]))
+        let [short, long] = self.calls.map(|calls| self.collected(calls, machine));
+        Ok((long? as f64 - short? as f64) / f64::from(self.calls[1] - self.calls[0]))
     }
 
     /// What the server has executed when it has ended.

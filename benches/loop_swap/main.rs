@@ -224,7 +224,7 @@ fn experiment(args: &Args) -> Result<Run, String> {
     say(&format!("{}, {}\n{plan}\n\n", run.machine.cpu, run.machine.kernel));
     let mut steps: Vec<_> = cells.into_iter().map(Step::Cell).collect();
     steps.extend(footprint::tasks(&plan, &rows).into_iter().map(Step::Footprint));
-    steps.extend(counts(args, &rows)?.into_iter().map(Step::Count));
+    steps.extend(counts(args, &plan, &rows)?.into_iter().map(Step::Count));
     steps.extend(drives(args, &plan, &rows)?.into_iter().map(Step::Drive));
     let mut progress = Progress::new(steps.len());
     for step in &steps {
@@ -240,9 +240,9 @@ fn experiment(args: &Args) -> Result<Run, String> {
 }
 
 /// Whose instructions are counted, where that is asked for and can be done.
-fn counts(args: &Args, rows: &[plan::Row]) -> Result<Vec<counts::Task>, String> {
+fn counts(args: &Args, plan: &Plan, rows: &[plan::Row]) -> Result<Vec<counts::Task>, String> {
     let can = counts::has_valgrind(&peers::build::path());
-    Ok(if args.asks_for(args.instructions, can, "instructions are not counted")? { counts::tasks(rows) } else { Vec::new() })
+    Ok(if args.asks_for(args.instructions, can, "instructions are not counted")? { counts::tasks(plan, rows) } else { Vec::new() })
 }
 
 /// What is driven by h2load too, likewise.

@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) calls_reading: u32,
     /// Calls of a cell that appends blocks, each of which waits for the disk.
     pub(crate) calls_appending: u32,
+    /// The two run lengths by which instructions are counted. What the shorter one costs, start and end included, is in both.
+    pub(crate) calls_counted: [u32; 2],
     /// Calls before the counted ones.
     pub(crate) warmup: u32,
     /// Connections that are held idle, as far as the limit on open files allows.
@@ -51,6 +53,7 @@ impl Plan {
             calls_crowded: 10_000,
             calls_reading: 30_000,
             calls_appending: 2_000,
+            calls_counted: [2_000, 6_000],
             warmup: 1_000,
             idle_connections: 10_000,
         }
@@ -66,6 +69,7 @@ impl Plan {
             calls_crowded: 1_000,
             calls_reading: 3_000,
             calls_appending: 200,
+            calls_counted: [2_000, 6_000],
             warmup: 500,
             idle_connections: 500,
         }
@@ -81,6 +85,7 @@ impl Plan {
             calls_crowded: 300,
             calls_reading: 300,
             calls_appending: 100,
+            calls_counted: [100, 300],
             warmup: 100,
             idle_connections: 20,
         }
