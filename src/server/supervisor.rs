@@ -16,8 +16,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::{oneshot, watch};
 
+use crate::pulse::Pulse;
 use crate::server::hooks::{self, Started};
 use crate::server::phase::Phase;
+use crate::server::watchdog::Watchdog;
 use crate::server::worker::{self, Setup};
 use crate::server::{Counters, listen};
 use crate::{Error, ErrorKind};
@@ -82,6 +84,8 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     reports: mpsc::Receiver<Report>,
     signals: Option<signal_hook::iterator::Handle>,
+    /// Until the end.
+    _watchdog: Option<Watchdog>,
 }
 
 impl Running {
@@ -188,11 +192,17 @@ where
     let (report, reports) = mpsc::channel();
     let start_hook = Arc::new(start_hook);
     let handle = Handle { orders, counters: Arc::clone(&setup.counters) };
-    let mut running = Running { handle, local_addr: address.clone(), threads: Vec::new(), reports, signals: None };
+    let pulses: Vec<_> = (0..n_workers).map(|_| Arc::new(Pulse::new())).collect();
+    let watched = pulses.iter().enumerate().map(|(index, pulse)| (Worker::new(index).name, Arc::clone(pulse))).collect();
+    let watchdog = setup.overload.stall_log.map(|stall| Watchdog::start(watched, stall, Arc::clone(&setup.counters)));
+    let watchdog = watchdog
+        .transpose()
+        .map_err(|error| Error::new(ErrorKind::Worker, format!("the watchdog's thread cannot be started: {error}")).with_source(error))?;
+    let mut running = Running { handle, local_addr: address.clone(), threads: Vec::new(), reports, signals: None, _watchdog: watchdog };
 
     // Declared after `running`: on the way out of an error they are dropped first, which ends the workers that wait for their listener.
     let mut starts = Vec::with_capacity(n_workers);
-    for index in 0..n_workers {
+    for (index, pulse) in pulses.into_iter().enumerate() {
         let worker = Worker { cpu: cpus.get(index % cpus.len().max(1)).copied(), ..Worker::new(index) };
         let (start, started) = oneshot::channel();
         let name = worker.name.clone();
@@ -200,7 +210,7 @@ where
         let (ordered, report) = (ordered.clone(), report.clone());
         let body = move || {
             let ready = report.clone();
-            let run = || run_worker(runtime, worker, start_hook, hook_timeout, setup, started, ordered, ready);
+            let run = || run_worker(runtime, worker, start_hook, hook_timeout, setup, pulse, started, ordered, ready);
             let told = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Told::Failed("it panicked; see the message above".into()));
             // A supervisor that is gone needs no report.
             let _ = report.send((index, told));
@@ -238,6 +248,7 @@ fn run_worker<R, F>(
     start_hook: Arc<F>,
     hook_timeout: Duration,
     setup: Setup,
+    pulse: Arc<Pulse>,
     mut started: oneshot::Receiver<BoundListener>,
     ordered: watch::Receiver<Phase>,
     ready: mpsc::Sender<Report>,
@@ -262,7 +273,7 @@ where
         let _ = ready.send((this.index, Told::Ready));
         drop(ready);
         let served = match started.await {
-            Ok(listener) => worker::serve(on, listener, router, setup, ordered).await.map_err(|error| error.to_string()),
+            Ok(listener) => worker::serve(on, listener, router, setup, pulse, ordered).await.map_err(|error| error.to_string()),
             // The same.
             Err(_) => Ok(0),
         };

@@ -1,5 +1,7 @@
 //! `loopswap serve`: the Greeter, and the Blocks of a file, on the loop that is asked for.
 
+mod overload;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,6 +19,8 @@ use crate::cli::terminal::{coloured, fail};
 use crate::cli::{ADDR, duration, runtime_words};
 use crate::greeter::{GreeterServer, Hello};
 use crate::{Error, Http2, Limits, Loop, Router, Server};
+
+use overload::OverloadArgs;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -72,6 +76,9 @@ pub(super) struct Args {
     /// Say where it listens, and log, as JSON lines [default: no].
     #[arg(long, env = "LOOPSWAP_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
+
+    #[command(flatten)]
+    overload: OverloadArgs,
 }
 
 /// The engines' words.
@@ -139,6 +146,7 @@ fn serve(args: &Args) -> Result<(), Error> {
         .drain_timeout(args.drain_timeout)
         .http2(http2)
         .limits(limits)
+        .overload(args.overload.overload())
         .start(event_loop, move |worker| {
             let router = Router::new().add(GreeterServer::new(Hello));
             match &blocks {
@@ -161,6 +169,10 @@ fn serve(args: &Args) -> Result<(), Error> {
     let ended = running.wait();
     for (limit, n) in handle.counters().reached() {
         tracing::info!(n, "limit reached: {limit}");
+    }
+    match handle.counters().stalls() {
+        0 => {}
+        n => tracing::info!(n, "stalls"),
     }
     tracing::info!("ended");
     ended
