@@ -17,7 +17,9 @@ use signal_hook::iterator::Signals;
 use tokio::sync::{oneshot, watch};
 
 use crate::pulse::Pulse;
+use crate::server::health::Health;
 use crate::server::hooks::{self, Started};
+use crate::server::orders::Orders;
 use crate::server::phase::Phase;
 use crate::server::watchdog::Watchdog;
 use crate::server::worker::{self, Setup};
@@ -31,6 +33,8 @@ pub(super) struct Plan {
     pub(super) pin_cpus: bool,
     pub(super) setup: Setup,
     pub(super) hook_timeout: Duration,
+    pub(super) drain_delay: Duration,
+    pub(super) health: Option<Health>,
 }
 
 /// What a worker, by its number, tells the supervisor: first that it is ready, then how it ended.
@@ -49,13 +53,14 @@ enum Told {
 pub struct Handle {
     orders: watch::Sender<Phase>,
     counters: Arc<Counters>,
+    drain_delay: Duration,
 }
 
 impl Handle {
     /// Stops accepting, tells every connection to open no more calls (GOAWAY), and ends when the calls under way have, or when the drain timeout is
-    /// over.
+    /// over. Health says NOT_SERVING from now on; with a [drain delay](crate::Builder::drain_delay), the rest begins when that is over.
     pub fn drain(&self) {
-        self.order(Phase::Draining);
+        self.order(if self.drain_delay.is_zero() { Phase::Draining } else { Phase::Leaving });
     }
 
     /// Closes everything now.
@@ -68,12 +73,23 @@ impl Handle {
         &self.counters
     }
 
-    fn order(&self, phase: Phase) {
+    /// What has been ordered.
+    pub(super) fn phase(&self) -> watch::Receiver<Phase> {
+        self.orders.subscribe()
+    }
+
+    /// For how long the server serves on after it was told to drain.
+    pub(super) fn drain_delay(&self) -> Duration {
+        self.drain_delay
+    }
+
+    /// Orders a phase. Whether it is a later one than was ordered before.
+    pub(super) fn order(&self, phase: Phase) -> bool {
         self.orders.send_if_modified(|ordered| {
             let later = phase > *ordered;
             *ordered = phase.max(*ordered);
             later
-        });
+        })
     }
 }
 
@@ -113,7 +129,10 @@ impl Running {
             for (n, signal) in signals.forever().enumerate() {
                 let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
                 if n == 0 {
-                    tracing::info!("{name}: draining; a second signal stops at once");
+                    match handle.drain_delay() {
+                        Duration::ZERO => tracing::info!("{name}: draining; a second signal stops at once"),
+                        delay => tracing::info!("{name}: leaving, and draining in {delay:?}; a second signal stops at once"),
+                    }
                     handle.drain();
                 } else {
                     tracing::warn!("{name}: stopping at once");
@@ -185,20 +204,20 @@ where
     R: Runtime,
     F: AsyncFn(&Worker) -> Result<Started, String> + Send + Sync + 'static,
 {
-    let Plan { address, n_workers, pin_cpus, setup, hook_timeout } = plan;
+    let Plan { address, n_workers, pin_cpus, setup, hook_timeout, drain_delay, health } = plan;
     runtime.probe().map_err(|why| Error::unavailable(R::NAME, why))?;
     let cpus = if pin_cpus { allowed_cpus()? } else { Vec::new() };
-    let (orders, ordered) = watch::channel(Phase::Serving);
     let (report, reports) = mpsc::channel();
     let start_hook = Arc::new(start_hook);
-    let handle = Handle { orders, counters: Arc::clone(&setup.counters) };
+    let handle = Handle { orders: watch::Sender::new(Phase::Serving), counters: Arc::clone(&setup.counters), drain_delay };
     let pulses: Vec<_> = (0..n_workers).map(|_| Arc::new(Pulse::new())).collect();
     let watched = pulses.iter().enumerate().map(|(index, pulse)| (Worker::new(index).name, Arc::clone(pulse))).collect();
     let watchdog = setup.overload.stall_log.map(|stall| Watchdog::start(watched, stall, Arc::clone(&setup.counters)));
     let watchdog = watchdog
         .transpose()
         .map_err(|error| Error::new(ErrorKind::Worker, format!("the watchdog's thread cannot be started: {error}")).with_source(error))?;
-    let mut running = Running { handle, local_addr: address.clone(), threads: Vec::new(), reports, signals: None, _watchdog: watchdog };
+    let mut running =
+        Running { handle: handle.clone(), local_addr: address.clone(), threads: Vec::new(), reports, signals: None, _watchdog: watchdog };
 
     // Declared after `running`: on the way out of an error they are dropped first, which ends the workers that wait for their listener.
     let mut starts = Vec::with_capacity(n_workers);
@@ -207,10 +226,10 @@ where
         let (start, started) = oneshot::channel();
         let name = worker.name.clone();
         let (runtime, start_hook, setup) = (runtime.clone(), Arc::clone(&start_hook), setup.clone());
-        let (ordered, report) = (ordered.clone(), report.clone());
+        let (handle, health, report) = (handle.clone(), health.clone(), report.clone());
         let body = move || {
             let ready = report.clone();
-            let run = || run_worker(runtime, worker, start_hook, hook_timeout, setup, pulse, started, ordered, ready);
+            let run = || run_worker(runtime, worker, start_hook, hook_timeout, setup, pulse, started, handle, health, ready);
             let told = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Told::Failed("it panicked; see the message above".into()));
             // A supervisor that is gone needs no report.
             let _ = report.send((index, told));
@@ -250,7 +269,8 @@ fn run_worker<R, F>(
     setup: Setup,
     pulse: Arc<Pulse>,
     mut started: oneshot::Receiver<BoundListener>,
-    ordered: watch::Receiver<Phase>,
+    handle: Handle,
+    health: Option<Health>,
     ready: mpsc::Sender<Report>,
 ) -> Told
 where
@@ -264,16 +284,20 @@ where
     }
     let (on, this) = (runtime.clone(), worker.clone());
     let ended = runtime.run(&worker, move || async move {
-        let (router, stop) = match hooks::start(start_hook(&this), &mut started, hook_timeout).await {
+        let (mut router, stop) = match hooks::start(start_hook(&this), &mut started, hook_timeout).await {
             Some(Ok(made)) => made.into_parts(),
             Some(Err(why)) => return Err(why),
             // Another worker could not start.
             None => return Ok(0),
         };
+        if let Some(health) = health {
+            health.add(router.services());
+            router = router.add(health.service(handle.phase()));
+        }
         let _ = ready.send((this.index, Told::Ready));
         drop(ready);
         let served = match started.await {
-            Ok(listener) => worker::serve(on, listener, router, setup, pulse, ordered).await.map_err(|error| error.to_string()),
+            Ok(listener) => worker::serve(on, listener, router, setup, pulse, Orders::new(handle)).await.map_err(|error| error.to_string()),
             // The same.
             Err(_) => Ok(0),
         };

@@ -1,4 +1,4 @@
-//! A Greeter whose handlers compute instead of waiting, and such as stand in the loop's way; with a health service beside it.
+//! A Greeter whose handlers compute instead of waiting, and such as stand in the loop's way.
 //!
 //! It is part of the tests, not of the product: see `tests/it/overload`. By hand, at twice what it can do:
 //!
@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use loopswap::greeter::{Greeter, GreeterServer, HelloReply, HelloRequest};
-use loopswap::{Http2, Loop, Overload, Request, Response, Router, Server, Status};
+use loopswap::{Http2, Loop, Overload, Request, Response, Server, Status};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Computes for so long before each reply.
@@ -67,10 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let server = Server::builder().listen(addr).workers(n_workers).http2(http2).overload(overload);
-    let mut server = server.start(Loop::choose(&runtime)?, move |_worker| {
-        let (_, health) = tonic_health::server::health_reporter();
-        Router::new().add(GreeterServer::new(busy)).add_tonic(health)
-    })?;
+    let mut server = server.start(Loop::choose(&runtime)?, move |_worker| GreeterServer::new(busy))?;
     server.drain_on_signals()?;
     println!("listening on {}", server.local_addr());
     let handle = server.handle();

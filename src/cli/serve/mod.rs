@@ -1,6 +1,8 @@
 //! `loopswap serve`: the Greeter, and the Blocks of a file, on the loop that is asked for.
 
+mod admin;
 mod overload;
+mod reflection;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::blocks::{BLOCKS_MAX, BlocksServer, FileBlocks, Store};
+use crate::cli::serve::admin::AdminArgs;
 use crate::cli::terminal::{coloured, fail};
 use crate::cli::{ADDR, duration, runtime_words};
 use crate::greeter::{GreeterServer, Hello};
@@ -78,6 +81,9 @@ pub(super) struct Args {
     json: bool,
 
     #[command(flatten)]
+    admin: AdminArgs,
+
+    #[command(flatten)]
     overload: OverloadArgs,
 }
 
@@ -139,21 +145,23 @@ fn serve(args: &Args) -> Result<(), Error> {
     let http2: Http2 = args.http2.parse()?;
     let limits = Limits { handshake_timeout: args.handshake_timeout, stall_timeout: args.stall_timeout, ..Limits::default() };
     let blocks = blocks(args)?;
-    let mut running = Server::builder()
+    let admin = args.admin.clone();
+    let builder = Server::builder()
         .listen(&args.addr)
         .workers(args.workers)
         .pin_cpus(args.pin_cpus)
         .drain_timeout(args.drain_timeout)
         .http2(http2)
         .limits(limits)
-        .overload(args.overload.overload())
-        .start(event_loop, move |worker| {
-            let router = Router::new().add(GreeterServer::new(Hello));
-            match &blocks {
-                Some(store) => router.add(BlocksServer::new(FileBlocks::new(Arc::clone(store), worker.index as u64))),
-                None => router,
-            }
-        })?;
+        .overload(args.overload.overload());
+    let mut running = args.admin.configure(builder).start(event_loop, move |worker| {
+        let router = Router::new().add(GreeterServer::new(Hello));
+        let router = match &blocks {
+            Some(store) => router.add(BlocksServer::new(FileBlocks::new(Arc::clone(store), worker.index as u64))),
+            None => router,
+        };
+        admin.add_to(router)
+    })?;
     running.drain_on_signals()?;
     let address = running.local_addr();
     let line = if args.json {
