@@ -1,4 +1,4 @@
-//! How much is kept of messages that are not whole: of a connection, and of all connections of a worker.
+//! How much is kept of messages that are not whole, of a connection and of all connections of a worker; and how much a connection does for them in one of its turns.
 //!
 //! Bytes of such a message are released as they come, so that a message may be larger than a window; so windows do not bound the sum of them, and this does.
 //! A message that arrives in one piece is none of its business.
@@ -11,6 +11,9 @@ use tonic::Status;
 
 use crate::http2::Violation;
 
+/// Steps of messages that are being [inflated](super::inflation), of all calls together, in one turn of their connection.
+const INFLATION_STEPS_A_TURN_MAX: usize = 1;
+
 /// What the calls of a connection keep of messages that are not whole, together.
 #[derive(Debug)]
 pub(crate) struct Partials {
@@ -18,6 +21,8 @@ pub(crate) struct Partials {
     n_bytes_max: usize,
     of_worker: Rc<WorkerPartials>,
     n_refused: Cell<Refused>,
+    /// Outside the connection's turns, in tasks of handlers, there is no limit.
+    n_steps_left: Cell<usize>,
 }
 
 /// The same of all connections of a worker.
@@ -44,7 +49,7 @@ impl WorkerPartials {
 impl Partials {
     /// At most so many bytes ([`Limits::partial_messages_bytes_max`](crate::Limits::partial_messages_bytes_max)), and no more than the worker has left.
     pub(crate) fn new(n_bytes_max: usize, of_worker: Rc<WorkerPartials>) -> Self {
-        Self { n_bytes: Cell::new(0), n_bytes_max, of_worker, n_refused: Cell::default() }
+        Self { n_bytes: Cell::new(0), n_bytes_max, of_worker, n_refused: Cell::default(), n_steps_left: Cell::new(usize::MAX) }
     }
 
     /// The limits for which calls were refused since this was last asked, one for each call.
@@ -52,6 +57,18 @@ impl Partials {
         let Refused { by_connection, by_worker } = self.n_refused.take();
         iter::repeat_n(Violation::PartialMessages, by_connection as usize)
             .chain(iter::repeat_n(Violation::WorkerPartialMessages, by_worker as usize))
+    }
+
+    /// Tells whether the connection has its turn.
+    pub(crate) fn set_in_turn(&self, in_turn: bool) {
+        self.n_steps_left.set(if in_turn { INFLATION_STEPS_A_TURN_MAX } else { usize::MAX });
+    }
+
+    /// Whether a message may be inflated a step further, which is counted.
+    pub(super) fn take_step(&self) -> bool {
+        let left = self.n_steps_left.get();
+        self.n_steps_left.set(left.saturating_sub(1));
+        left > 0
     }
 
     /// Counts so many bytes more.

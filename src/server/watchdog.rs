@@ -3,13 +3,13 @@
 //! Each worker ticks on its loop; a thread beside them looks at the ticks.
 
 use std::io;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use loopswap_rt::Runtime;
+use loopswap_rt::{Task, now, sleep, spawn_local};
 
 use crate::pulse::Pulse;
 use crate::server::{Counters, House};
@@ -20,38 +20,39 @@ const LOOK_WHILE_STALLED: Duration = Duration::from_millis(10);
 
 /// A worker's tick. Dropped, it ends, and what the log has not told is told.
 pub(super) struct Ticking {
+    task: Task<()>,
     pulse: Arc<Pulse>,
     house: Rc<House>,
 }
 
 impl Ticking {
-    /// Begins to tick on the loop.
-    pub(super) fn start<R: Runtime>(runtime: &R, pulse: Arc<Pulse>, house: &Rc<House>, every: Duration) -> Rc<Self> {
-        let ticking = Rc::new(Self { pulse, house: Rc::clone(house) });
-        runtime.spawn(tick(runtime.clone(), Rc::downgrade(&ticking), every));
-        ticking
+    /// Begins to tick on the loop of this thread.
+    pub(super) fn start(pulse: Arc<Pulse>, house: Rc<House>, every: Duration) -> Self {
+        let (beats, tells) = (Arc::clone(&pulse), Rc::clone(&house));
+        let task = spawn_local(async move {
+            loop {
+                let now = now();
+                beats.beat(now + every);
+                tells.log.tell_minutes(now);
+                sleep(every).await;
+            }
+        });
+        Self { task, pulse, house }
     }
 
-    /// The loop has come round. Returns when it is to be back.
-    fn beat(&self, now: Instant, every: Duration) -> Instant {
-        let next = now + every;
-        self.pulse.beat(next);
-        self.house.log.tell_minutes(now);
-        next
-    }
-}
-
-async fn tick<R: Runtime>(runtime: R, ticking: Weak<Ticking>, every: Duration) {
-    while let Some(next) = ticking.upgrade().map(|ticking| ticking.beat(runtime.now(), every)) {
-        // Nothing is held over the wait, so that the worker may end meanwhile.
-        runtime.sleep_until(next).await;
+    /// Ends it, and waits until its task is gone.
+    pub(super) async fn end(mut self) {
+        self.task.abort();
+        // It was aborted, and has no value.
+        let _ = (&mut self.task).await;
     }
 }
 
 impl Drop for Ticking {
     fn drop(&mut self) {
+        self.task.abort();
         self.pulse.rest();
-        self.house.log.tell_rest(loopswap_rt::now());
+        self.house.log.tell_rest(now());
     }
 }
 

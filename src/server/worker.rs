@@ -50,7 +50,7 @@ pub(super) async fn serve<R: Runtime>(
     let mut listener = runtime.listen(listener)?;
     let Setup { http2, limits, overload, counters, drain_timeout } = setup;
     let (phases, house) = (Phases::new(), House::new(limits, &overload, counters, Arc::clone(&pulse)));
-    let _ticking = Ticking::start(&runtime, pulse, &house, overload.tick());
+    let ticking = Ticking::start(pulse, Rc::clone(&house), overload.tick());
     let start = |connection: R::Connection| {
         let (on, router, house, watch) = (runtime.clone(), router.clone(), Rc::clone(&house), phases.watch());
         // A task of its own type for each engine, so that neither is as large as the other.
@@ -101,5 +101,6 @@ pub(super) async fn serve<R: Runtime>(
     let n_cut = phases.n_connections();
     phases.enter(Phase::Stopping);
     let _ = timeout(STOP_TIMEOUT, phases.no_connections()).await;
+    ticking.end().await;
     Ok(n_cut)
 }

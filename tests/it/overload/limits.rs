@@ -2,7 +2,7 @@
 //! back, however a call ends.
 
 use loopswap::http2::Violation;
-use loopswap::{Health, Overload, Running};
+use loopswap::{Health, Overload};
 
 use crate::raw::{Connection, Fields, code, data, hello, prefixed, rst_stream, status};
 use crate::support::{Puppet, eventually};
@@ -42,13 +42,6 @@ fn is_refused(connection: &mut Connection, limit: &str) {
     assert_refused(&connection.response(stream), limit);
 }
 
-/// Nothing is left to drain.
-fn ends(running: Running, puppet: &Puppet) {
-    running.handle().drain();
-    running.wait().expect("no connection is cut");
-    assert_eq!(*puppet.begun.lock().unwrap(), puppet.ended.lock().unwrap().len(), "all that began has ended");
-}
-
 fn a_worker_has_no_more_calls_than_it_may(runtime: &str, engine: &str) {
     let (running, puppet) = puppet(runtime, engine, |builder| builder.overload(of_worker(3)));
     let [mut first, mut second] = [(); 2].map(|()| open(&running));
@@ -66,8 +59,6 @@ fn a_worker_has_no_more_calls_than_it_may(runtime: &str, engine: &str) {
     first.send([rst_stream(streams[0], code::CANCEL)]);
     eventually("the call is dropped", || (puppet.ended.lock().unwrap().len() == 1).then_some(()));
     second.greets();
-    drop((first, second));
-    ends(running, &puppet);
 }
 
 fn a_connection_has_no_more_calls_than_it_may(runtime: &str, engine: &str) {
@@ -82,8 +73,6 @@ fn a_connection_has_no_more_calls_than_it_may(runtime: &str, engine: &str) {
     connection.send([rst_stream(streams[1], code::CANCEL)]);
     eventually("the call is dropped", || (puppet.ended.lock().unwrap().len() == 2).then_some(()));
     connection.greets();
-    drop(connection);
-    ends(running, &puppet);
 }
 
 /// With one place for all, each of these must leave it, or the next call is refused.
@@ -134,8 +123,6 @@ fn a_place_is_given_back_however_a_call_ends(runtime: &str, engine: &str) {
     connection.send([data(0, *b"lost")]);
     connection.goes_away(&[code::PROTOCOL_ERROR]);
     is_free();
-    drop(connection);
-    ends(running, &puppet);
 }
 
 fn health_checks_are_not_counted_and_not_refused(runtime: &str, engine: &str) {
@@ -150,8 +137,6 @@ fn health_checks_are_not_counted_and_not_refused(runtime: &str, engine: &str) {
     is_refused(&mut connection, "too_many_calls: ");
     let check = connection.request(&health("Check"), &prefixed(0, b""));
     assert_eq!(connection.response(check).grpc(), Some(status::OK));
-    drop(connection);
-    ends(running, &puppet);
 }
 
 fn no_limit_is_none(runtime: &str, engine: &str) {
@@ -164,6 +149,4 @@ fn no_limit_is_none(runtime: &str, engine: &str) {
     }
     begun(&puppet, 300);
     assert_eq!(running.handle().counters().reached().count(), 0);
-    drop(connections);
-    ends(running, &puppet);
 }

@@ -7,19 +7,20 @@ mod peer_log;
 mod shedding;
 mod stalls;
 
-use loopswap::{Builder, Http2, Running};
+use loopswap::{Builder, Http2};
 
 use crate::examples::example;
+use crate::leaks::Hosted;
 use crate::raw::{Connection, Response, status};
 use crate::support::{Puppet, Served, serve_puppet, served};
 
 /// Serves a [`Puppet`] on this loop and engine.
-fn puppet(runtime: &str, engine: &str, configure: impl FnOnce(Builder) -> Builder) -> (Running, Puppet) {
+fn puppet(runtime: &str, engine: &str, configure: impl FnOnce(Builder) -> Builder) -> (Hosted, Puppet) {
     let engine: Http2 = engine.parse().expect("it is one");
     serve_puppet(runtime, |builder| configure(builder.http2(engine)))
 }
 
-fn open(running: &Running) -> Connection {
+fn open(running: &Hosted) -> Connection {
     Connection::open(running.local_addr().as_tcp().expect("it listens on TCP"), &[])
 }
 
