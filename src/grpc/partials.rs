@@ -18,18 +18,18 @@ const INFLATION_STEPS_A_TURN_MAX: usize = 1;
 #[derive(Debug)]
 pub(crate) struct Partials {
     n_bytes: Cell<usize>,
-    n_bytes_max: usize,
     of_worker: Rc<WorkerPartials>,
     n_refused: Cell<Refused>,
     /// Outside the connection's turns, in tasks of handlers, there is no limit.
     n_steps_left: Cell<usize>,
 }
 
-/// The same of all connections of a worker.
+/// The same of all connections of a worker, and the limits of both.
 #[derive(Debug)]
 pub(crate) struct WorkerPartials {
     n_bytes: Cell<usize>,
     n_bytes_max: usize,
+    n_bytes_of_connection_max: usize,
 }
 
 /// Calls that were refused, by whose limit was reached.
@@ -40,16 +40,17 @@ struct Refused {
 }
 
 impl WorkerPartials {
-    /// At most so many bytes ([`Overload::partial_messages_bytes_max`](crate::Overload::partial_messages_bytes_max)).
-    pub(crate) fn new(n_bytes_max: usize) -> Rc<Self> {
-        Rc::new(Self { n_bytes: Cell::new(0), n_bytes_max })
+    /// At most so many bytes ([`Overload::partial_messages_bytes_max`](crate::Overload::partial_messages_bytes_max)), and so many of each connection
+    /// ([`Limits::partial_messages_bytes_max`](crate::Limits::partial_messages_bytes_max)).
+    pub(crate) fn new(n_bytes_max: usize, n_bytes_of_connection_max: usize) -> Rc<Self> {
+        Rc::new(Self { n_bytes: Cell::new(0), n_bytes_max, n_bytes_of_connection_max })
     }
 }
 
 impl Partials {
-    /// At most so many bytes ([`Limits::partial_messages_bytes_max`](crate::Limits::partial_messages_bytes_max)), and no more than the worker has left.
-    pub(crate) fn new(n_bytes_max: usize, of_worker: Rc<WorkerPartials>) -> Self {
-        Self { n_bytes: Cell::new(0), n_bytes_max, of_worker, n_refused: Cell::default(), n_steps_left: Cell::new(usize::MAX) }
+    /// Of a connection of this worker.
+    pub(crate) fn new(of_worker: Rc<WorkerPartials>) -> Self {
+        Self { n_bytes: Cell::new(0), of_worker, n_refused: Cell::default(), n_steps_left: Cell::new(usize::MAX) }
     }
 
     /// The limits for which calls were refused since this was last asked, one for each call.
@@ -80,9 +81,9 @@ impl Partials {
         let sum = self.n_bytes.get() + n_bytes;
         let sum_of_worker = self.of_worker.n_bytes.get() + n_bytes;
         let mut refused = self.n_refused.get();
-        let (whose, max) = if sum > self.n_bytes_max {
+        let (whose, max) = if sum > self.of_worker.n_bytes_of_connection_max {
             refused.by_connection += 1;
-            ("connection", self.n_bytes_max)
+            ("connection", self.of_worker.n_bytes_of_connection_max)
         } else if sum_of_worker > self.of_worker.n_bytes_max {
             refused.by_worker += 1;
             ("worker", self.of_worker.n_bytes_max)

@@ -58,7 +58,7 @@ impl Engine for HyperEngine {
         let io = HyperIo::new(connection, move |bytes: &[u8]| opening.observe(bytes));
         let mut streams = Streams::default();
         let deadlines = Deadlines::default();
-        let partials = Rc::new(Partials::new(limits.partial_messages_bytes_max, Rc::clone(&house.partials)));
+        let partials = Rc::new(Partials::new(Rc::clone(&house.partials)));
         let serving = http2::Builder::new(streams.executor())
             .timer(LoopTimer::default())
             // gRPC knows no date, and it would enter the header table anew every second.

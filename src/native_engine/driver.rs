@@ -103,7 +103,7 @@ impl<R: Runtime> Driver<R> {
     pub(super) fn new(runtime: R, connection: R::Connection, router: Router, house: Rc<House>, phases: PhaseWatch) -> Self {
         let now = runtime.now();
         let ready = Ready::new(house.limits.concurrent_streams_max as usize);
-        let partials = Partials::new(house.limits.partial_messages_bytes_max, Rc::clone(&house.partials));
+        let partials = Partials::new(Rc::clone(&house.partials));
         let link = Rc::new(Link::new(Connection::new(Rc::clone(&house.limits), now), Arc::clone(&ready), partials));
         Self {
             runtime,

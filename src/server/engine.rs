@@ -56,11 +56,12 @@ impl House {
             counts.count(violation);
             says.say(About::Refused, now(), || tracing::warn!("call refused: {violation}"));
         };
+        let partials = WorkerPartials::new(overload.partial_messages_bytes_max, limits.partial_messages_bytes_max);
         Rc::new(Self {
             limits: Rc::new(limits),
             counters,
             admission: Admission::new(overload.capacity(), pulse, Box::new(tell)),
-            partials: WorkerPartials::new(overload.partial_messages_bytes_max),
+            partials,
             log,
         })
     }

@@ -196,8 +196,8 @@ fn that_are_given_up_are_not_counted() {
 #[test]
 fn that_are_not_whole_are_bounded_for_the_worker() {
     let body = named(&"x".repeat(150));
-    let worker = WorkerPartials::new(100);
-    let connections = [(); 2].map(|()| Rc::new(Partials::new(1000, Rc::clone(&worker))));
+    let worker = WorkerPartials::new(100, 1000);
+    let connections = [(); 2].map(|()| Rc::new(Partials::new(Rc::clone(&worker))));
     let [mut first, mut second] = [0, 1].map(|n| {
         let head = native_head("POST", "/test.Puppet/Unary", &FIELDS);
         Exchange::open_on(&Puppet::router(), head, false, Rc::clone(&connections[n]))

@@ -89,7 +89,7 @@ fn named(name: &str) -> Vec<u8> {
 
 /// A connection that keeps so many bytes of messages that are not whole.
 fn partials_of(n_bytes_max: usize) -> Rc<Partials> {
-    Rc::new(Partials::new(n_bytes_max, WorkerPartials::new(usize::MAX)))
+    Rc::new(Partials::new(WorkerPartials::new(usize::MAX, n_bytes_max)))
 }
 
 /// A call, and what an engine has of it.
