@@ -24,7 +24,7 @@
 //! * [`Router`] puts services next to each other: those of `loopswap-build`, and those that tonic generated ([`TonicService`]).
 //! * [`client`] is a gRPC client on the loop of the worker that made it, for handlers that call other services.
 //! * [`Health`] tells load balancers whether the server serves.
-//! * [`Limits`] is what a connection may cost, [`Counters`] how often peers have reached that.
+//! * [`Limits`] is what a connection may cost, [`Overload`] when a worker has enough, [`Counters`] how often either was reached.
 //! * [`greeter`] is the demo service, the one of the experiment; [`blocks`] is the one that reads and writes a file.
 
 // Generated code names this crate by its absolute path, here as elsewhere.
@@ -47,6 +47,7 @@ mod include_proto;
 #[cfg(feature = "cli")]
 mod load;
 mod native_engine;
+mod pulse;
 mod ready;
 mod registry;
 mod server;
@@ -58,7 +59,7 @@ pub use http2::Limits;
 pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
 #[doc(hidden)]
 pub use server::Lone;
-pub use server::{Builder, Counters, Handle, Health, Http2, Running, Server, ServingStatus, Started};
+pub use server::{Builder, Counters, Handle, Health, Http2, Overload, Running, Server, ServingStatus, Started};
 pub use service::{Interceptor, Interceptors, LayeredRouter, LocalService, Methods, Next, Router, TonicInterceptor, TonicService};
 pub use tonic::codec::CompressionEncoding;
 pub use tonic::{Code, Status, metadata};

@@ -8,13 +8,14 @@ use std::time::Instant;
 use loopswap_rt::deadline_after;
 use tonic::Status;
 
+use crate::grpc::admission::Permit;
 use crate::grpc::answer::{Answer, Stage};
 use crate::grpc::deadline::Within;
 use crate::grpc::encoding::Encoding;
 use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off, no_message, several_messages};
 use crate::grpc::inflation::Inflation;
 use crate::grpc::verdict::{deadline_exceeded, judge, read_timeout};
-use crate::grpc::{CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
+use crate::grpc::{Admission, CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
 use crate::http2::ErrorCode;
 use crate::service::Router;
 
@@ -28,6 +29,8 @@ pub(crate) struct Call {
     answer: Answer,
     deadline: Option<Instant>,
     state: State,
+    /// Its place among the worker's calls, where those are counted.
+    permit: Option<Permit>,
 }
 
 enum State {
@@ -48,8 +51,17 @@ pub(crate) fn refuse_headers(transport: Rc<dyn Transport>, id: CallId) {
 }
 
 impl Call {
-    /// Routes and judges a request. `ends`: it has no body. `None`: it was refused, and that was answered already.
-    pub(crate) fn open(router: &Router, head: Head, transport: Rc<dyn Transport>, id: CallId, ends: bool, now: Instant) -> Option<Self> {
+    /// Routes and judges a request. `ends`: it has no body. `None`: it was refused, and that was answered already. Where the worker has an `admission`, it is
+    /// asked, with the number of the connection's calls under way.
+    pub(crate) fn open(
+        router: &Router,
+        head: Head,
+        transport: Rc<dyn Transport>,
+        id: CallId,
+        ends: bool,
+        now: Instant,
+        admission: Option<(&Rc<Admission>, usize)>,
+    ) -> Option<Self> {
         let mut answer = Answer::new(transport, id);
         // The router is the connection's, as the heads are: what it once said of a head stays true.
         let admitted = head.with_verdict(
@@ -76,11 +88,21 @@ impl Call {
                 }
             }
         }
+        let permit = match admission {
+            Some((admission, n_calls)) if !matches!(route, Route::Plain(_)) => match admission.admit(&head, n_calls) {
+                Ok(permit) => permit,
+                Err(refusal) => {
+                    refusal.answer(&answer);
+                    return None;
+                }
+            },
+            _ => None,
+        };
         if expects_continue && !ends {
             answer.go_ahead();
         }
         let deadline = timeout.map(|timeout| deadline_after(now, timeout));
-        let mut call = Self { answer, deadline, state: State::Over };
+        let mut call = Self { answer, deadline, state: State::Over, permit };
         match route {
             Route::TakesOne(method) => call.state = State::Gathering { method, head, gathered: Vec::new() },
             Route::TakesMany(method) | Route::Tonic(method) => {
@@ -124,6 +146,10 @@ impl Call {
         match &mut self.state {
             State::Gathering { .. } | State::Inflating { .. } => Poll::Pending,
             State::Over => Poll::Ready(()),
+            State::Running { .. } if self.permit.as_mut().is_some_and(|permit| !permit.may_run()) => {
+                self.shed();
+                Poll::Ready(())
+            }
             State::Running { work, .. } => {
                 let answer = &self.answer;
                 let _within = Within::enter(self.deadline);
@@ -228,6 +254,14 @@ impl Call {
         if let Some(status) = refused {
             self.close();
             self.answer.status(&status);
+        }
+    }
+
+    /// The worker has fallen behind, and the handler has not begun.
+    fn shed(&mut self) {
+        self.close();
+        if let Some(permit) = &self.permit {
+            permit.refusal().answer(&self.answer);
         }
     }
 

@@ -6,10 +6,12 @@
 //! * `answer` writes down what is answered; `fields` makes header blocks of statuses and metadata.
 //! * `held` stands between a method and the transport where interceptors have the last word.
 //! * `work` is what runs a method, found by the router of `service`; `contained` keeps its panics, `deadline` tells what it calls how long it has.
+//! * `admission` says whether a worker takes on another call.
 //! * `request`, `response`, `streaming` and `replies` are what a handler sees.
 //!
 //! It knows no sockets, loops or threads.
 
+mod admission;
 mod answer;
 mod call;
 mod compress;
@@ -37,6 +39,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use admission::{Admission, Capacity};
 pub(crate) use answer::Answer;
 pub(crate) use call::{Call, refuse_headers};
 pub use compress::MessageCompression;
@@ -50,7 +53,7 @@ pub(crate) use framing::{Terms, decode};
 pub(crate) use head::Head;
 pub(crate) use held::Held;
 pub(crate) use inbox::Inbox;
-pub(crate) use partials::Partials;
+pub(crate) use partials::{Partials, WorkerPartials};
 pub(crate) use peer::Peer;
 pub use replies::Replies;
 pub(crate) use request::Origin;

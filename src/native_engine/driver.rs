@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use loopswap_rt::{Connection as _, Runtime};
 
-use crate::grpc::{Call, CallId, Head, Partials, Transport, refuse_headers};
+use crate::grpc::{Admission, Call, CallId, Head, Partials, Transport, refuse_headers};
 use crate::http2::{Connection, ErrorCode, Event, StreamKey, Violation};
 use crate::server::{Closed, House, Phase, PhaseWatch};
 use crate::service::Router;
@@ -90,7 +90,7 @@ impl<R: Runtime> Future for Driver<R> {
         match turn {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(closed)) | Err(Ended(closed)) => {
-                closed.log(self.connection.peer_addr());
+                closed.log(self.connection.peer_addr(), &self.house.log, self.now);
                 Poll::Ready(closed)
             }
         }
@@ -103,7 +103,7 @@ impl<R: Runtime> Driver<R> {
     pub(super) fn new(runtime: R, connection: R::Connection, router: Router, house: Rc<House>, phases: PhaseWatch) -> Self {
         let now = runtime.now();
         let ready = Ready::new(house.limits.concurrent_streams_max as usize);
-        let partials = Partials::new(house.limits.partial_messages_bytes_max);
+        let partials = Partials::new(Rc::clone(&house.partials));
         let link = Rc::new(Link::new(Connection::new(Rc::clone(&house.limits), now), Arc::clone(&ready), partials));
         Self {
             runtime,
@@ -168,9 +168,9 @@ impl<R: Runtime> Driver<R> {
             // The end of the send under way brings the task back here.
             return Ok(false);
         }
-        let Self { connection, link, calls, router, now, lingering, .. } = self;
+        let Self { connection, link, calls, router, house, now, lingering, .. } = self;
         link.know_peer(connection);
-        let intake = Intake { link, calls, router, now: *now };
+        let intake = Intake { link, calls, router, admission: house.admission.as_ref(), now: *now };
         let received = connection.poll_receive(cx, |bytes| {
             if let Some(lingering) = lingering {
                 lingering.n_bytes_left = lingering.n_bytes_left.saturating_sub(bytes.len());
@@ -193,8 +193,8 @@ impl<R: Runtime> Driver<R> {
         loop {
             let event = self.link.http2.borrow_mut().poll_event();
             let Some(event) = event else { return };
-            let Self { link, calls, router, now, .. } = self;
-            Intake { link, calls, router, now: *now }.event(event);
+            let Self { link, calls, router, house, now, .. } = self;
+            Intake { link, calls, router, admission: house.admission.as_ref(), now: *now }.event(event);
         }
     }
 
@@ -260,8 +260,7 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn count_violations(&mut self) {
-        let n_refused = self.link.partials.take_refused();
-        let refused = std::iter::repeat_n(Violation::PartialMessages, n_refused);
+        let refused = self.link.partials.take_refused();
         for violation in self.link.http2.borrow_mut().take_violations().into_iter().chain(refused) {
             self.house.counters.count(violation);
             tracing::debug!(peer = %self.connection.peer_addr(), "limit reached: {violation}");
@@ -344,6 +343,7 @@ struct Intake<'a> {
     link: &'a Rc<Link>,
     calls: &'a mut Calls,
     router: &'a Router,
+    admission: Option<&'a Rc<Admission>>,
     now: Instant,
 }
 
@@ -370,7 +370,8 @@ impl Intake<'_> {
         match event {
             Event::Request { stream, head, end } => {
                 let id = CallId(stream.to_bits());
-                if let Some(call) = Call::open(self.router, Head::Native(head), self.transport(), id, end, self.now) {
+                let admission = self.admission.map(|admission| (admission, self.calls.len()));
+                if let Some(call) = Call::open(self.router, Head::Native(head), self.transport(), id, end, self.now, admission) {
                     self.calls.insert(stream, call);
                 }
             }

@@ -10,9 +10,10 @@ use loopswap_rt::Runtime;
 use crate::http2::Limits;
 use crate::hyper_engine::HyperEngine;
 use crate::native_engine::NativeEngine;
+use crate::pulse::Pulse;
 use crate::server::engine::{Engine, House, Http2};
 use crate::server::phase::{Phase, Phases};
-use crate::server::{Closed, Counters};
+use crate::server::{Closed, Counters, Overload};
 use crate::service::Router;
 
 /// Serves connections one by one, on the loop of the current thread. No part of the library's face: it changes as its users want it to.
@@ -24,7 +25,8 @@ pub struct Lone {
 impl Lone {
     /// With these limits for each connection.
     pub fn new(limits: Limits) -> Self {
-        Self { phases: Phases::new(), house: Rc::new(House { limits: Rc::new(limits), counters: Arc::new(Counters::new()) }) }
+        let (counters, pulse) = (Arc::new(Counters::new()), Arc::new(Pulse::new()));
+        Self { phases: Phases::new(), house: House::new(limits, &Overload::default(), counters, pulse) }
     }
 
     /// Serves a connection until it ends. `Err` says why that was not in order.

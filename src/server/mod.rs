@@ -6,6 +6,7 @@
 //! * `engine` is the seam to what speaks HTTP/2; `counters` says how often peers reached a limit; `handshake` is what an engine that cannot tell keeps
 //!   the handshake's deadline by.
 //! * `hooks` is what a worker does before it serves and after.
+//! * `overload` says when a worker has enough; `watchdog` sees loops that stand still; `peer_log` keeps peers from filling the log.
 //! * `lone` serves a connection that no worker has accepted.
 
 mod accept;
@@ -17,8 +18,11 @@ mod hooks;
 mod listen;
 mod lone;
 mod orders;
+mod overload;
+mod peer_log;
 mod phase;
 mod supervisor;
+mod watchdog;
 mod worker;
 
 use std::num::NonZero;
@@ -39,6 +43,7 @@ pub(crate) use handshake::Handshake;
 pub use health::{Health, ServingStatus};
 pub use hooks::Started;
 pub use lone::Lone;
+pub use overload::Overload;
 pub(crate) use phase::{Phase, PhaseWatch};
 pub use supervisor::{Handle, Running};
 
@@ -60,6 +65,7 @@ impl Server {
             health: None,
             http2: Http2::default(),
             limits: Limits::default(),
+            overload: Overload::default(),
             hook_timeout: hooks::HOOK_TIMEOUT,
         }
     }
@@ -77,6 +83,7 @@ pub struct Builder {
     health: Option<Health>,
     http2: Http2,
     limits: Limits,
+    overload: Overload,
     hook_timeout: Duration,
 }
 
@@ -129,6 +136,12 @@ impl Builder {
     /// What a connection may cost.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// When a worker has enough.
+    pub fn overload(mut self, overload: Overload) -> Self {
+        self.overload = overload;
         self
     }
 
@@ -186,8 +199,10 @@ impl Builder {
         if matches!(address, Address::Unix(_)) && self.n_workers > 1 {
             return Err(Error::usage("a Unix socket cannot be spread over workers; ask for 1"));
         }
+        self.overload.check()?;
         let counters = Arc::new(Counters::new());
-        let setup = worker::Setup { http2: self.http2, limits: self.limits, counters, drain_timeout: self.drain_timeout };
+        let Self { http2, limits, overload, drain_timeout, .. } = self;
+        let setup = worker::Setup { http2, limits, overload, counters, drain_timeout };
         Ok(supervisor::Plan {
             address,
             n_workers: self.n_workers,

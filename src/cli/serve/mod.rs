@@ -1,6 +1,7 @@
 //! `loopswap serve`: the Greeter, and the Blocks of a file, on the loop that is asked for.
 
 mod admin;
+mod overload;
 mod reflection;
 
 use std::io::{self, Write};
@@ -21,6 +22,8 @@ use crate::cli::terminal::{coloured, fail};
 use crate::cli::{ADDR, duration, runtime_words};
 use crate::greeter::{GreeterServer, Hello};
 use crate::{Error, Http2, Limits, Loop, Router, Server};
+
+use overload::OverloadArgs;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -79,6 +82,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     admin: AdminArgs,
+
+    #[command(flatten)]
+    overload: OverloadArgs,
 }
 
 /// The engines' words.
@@ -146,7 +152,8 @@ fn serve(args: &Args) -> Result<(), Error> {
         .pin_cpus(args.pin_cpus)
         .drain_timeout(args.drain_timeout)
         .http2(http2)
-        .limits(limits);
+        .limits(limits)
+        .overload(args.overload.overload());
     let mut running = args.admin.configure(builder).start(event_loop, move |worker| {
         let router = Router::new().add(GreeterServer::new(Hello));
         let router = match &blocks {
@@ -170,6 +177,10 @@ fn serve(args: &Args) -> Result<(), Error> {
     let ended = running.wait();
     for (limit, n) in handle.counters().reached() {
         tracing::info!(n, "limit reached: {limit}");
+    }
+    match handle.counters().stalls() {
+        0 => {}
+        n => tracing::info!(n, "stalls"),
     }
     tracing::info!("ended");
     ended

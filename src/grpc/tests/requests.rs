@@ -145,7 +145,7 @@ fn timeouts_are_read_strictly() {
 fn a_deadline_is_counted_from_the_arrival() {
     for head in heads("POST", PATH, &[&FIELDS[..], &[("grpc-timeout", "1500m")]].concat()) {
         let (now, recorder) = (Instant::now(), Rc::new(Recorder::default()));
-        let call = Call::open(&Puppet::router(), head, Rc::clone(&recorder) as Rc<dyn Transport>, CallId(7), false, now).unwrap();
+        let call = Call::open(&Puppet::router(), head, Rc::clone(&recorder) as Rc<dyn Transport>, CallId(7), false, now, None).unwrap();
         assert_eq!(call.deadline(), Some(now + std::time::Duration::from_millis(1500)));
     }
 }
