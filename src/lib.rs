@@ -24,6 +24,7 @@
 //! * [`Router`] puts services next to each other: those of `loopswap-build`, and those that tonic generated ([`TonicService`]).
 //! * [`client`] is a gRPC client on the loop of the worker that made it, for handlers that call other services.
 //! * [`Limits`] is what a connection may cost, [`Counters`] how often peers have reached that.
+//! * [`Metrics`] is what a server has done, for Prometheus; [`Builder::call_spans`] gives each call a span of `tracing`.
 //! * [`greeter`] is the demo service, the one of the experiment; [`blocks`] is the one that reads and writes a file.
 
 // Generated code names this crate by its absolute path, here as elsewhere.
@@ -46,6 +47,7 @@ mod include_proto;
 #[cfg(feature = "cli")]
 mod load;
 mod native_engine;
+mod observe;
 mod ready;
 mod registry;
 mod server;
@@ -54,6 +56,7 @@ pub mod service;
 pub use error::{Error, ErrorKind};
 pub use grpc::{MessageLimits, Replies, Request, Response, Streaming, current_deadline};
 pub use http2::Limits;
+pub use observe::{Metrics, TextFormat};
 pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
 #[doc(hidden)]
 pub use server::Lone;

@@ -8,7 +8,7 @@ use tonic::Status;
 use crate::grpc::encoding::Encoding;
 
 /// The flag and the length before each message.
-pub(super) const PREFIX_BYTES: usize = 5;
+pub(crate) const PREFIX_BYTES: usize = 5;
 
 /// How large the messages of a service may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

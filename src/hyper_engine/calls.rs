@@ -16,6 +16,7 @@ use loopswap_rt::now;
 
 use crate::grpc::{Call, CallId, Head, Partials, Peer, Transport};
 use crate::http2::ErrorCode;
+use crate::observe::Observer;
 use crate::service::Router;
 
 use super::deadlines::{Deadline, Deadlines, Expire};
@@ -34,12 +35,20 @@ pub(super) struct Calls {
     deadlines: Deadlines,
     partials: Rc<Partials>,
     peer: Rc<Peer>,
+    observer: Option<Rc<Observer>>,
 }
 
 impl Calls {
     /// A call that makes many messages pauses while more than `unsent_bytes_max` wait for hyper. Whoever polls hyper polls `deadlines` behind it.
-    pub(super) fn new(router: Router, unsent_bytes_max: usize, deadlines: Deadlines, partials: Rc<Partials>, peer: Rc<Peer>) -> Self {
-        Self { router, unsent_bytes_max, deadlines, partials, peer }
+    pub(super) fn new(
+        router: Router,
+        unsent_bytes_max: usize,
+        deadlines: Deadlines,
+        partials: Rc<Partials>,
+        peer: Rc<Peer>,
+        observer: Option<Rc<Observer>>,
+    ) -> Self {
+        Self { router, unsent_bytes_max, deadlines, partials, peer, observer }
     }
 }
 
@@ -53,7 +62,8 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
         let exchange = Rc::new(Exchange::new(self.unsent_bytes_max, Rc::clone(&self.partials)));
         let transport = Rc::clone(&exchange) as Rc<dyn Transport>;
         let ends = body.is_end_stream();
-        let call = Call::open(&self.router, Head::Http(Box::new(parts), Some(Rc::clone(&self.peer))), transport, ID, ends, now());
+        let head = Head::Http(Box::new(parts), Some(Rc::clone(&self.peer)));
+        let call = Call::open(&self.router, head, transport, ID, ends, self.observer.as_ref(), now());
         let deadline = call.as_ref().and_then(Call::deadline);
         let request = (!ends && call.is_some()).then_some(body);
         let deadline = deadline.map(|at| {

@@ -12,6 +12,7 @@ use loopswap_rt::{Connection as _, Runtime};
 
 use crate::grpc::{Call, CallId, Head, Partials, Transport, refuse_headers};
 use crate::http2::{Connection, ErrorCode, Event, StreamKey, Violation};
+use crate::observe::Observer;
 use crate::server::{Closed, House, Phase, PhaseWatch};
 use crate::service::Router;
 
@@ -168,9 +169,9 @@ impl<R: Runtime> Driver<R> {
             // The end of the send under way brings the task back here.
             return Ok(false);
         }
-        let Self { connection, link, calls, router, now, lingering, .. } = self;
+        let Self { connection, link, calls, router, house, now, lingering, .. } = self;
         link.know_peer(connection);
-        let intake = Intake { link, calls, router, now: *now };
+        let intake = Intake { link, calls, router, observer: house.observer.as_ref(), now: *now };
         let received = connection.poll_receive(cx, |bytes| {
             if let Some(lingering) = lingering {
                 lingering.n_bytes_left = lingering.n_bytes_left.saturating_sub(bytes.len());
@@ -182,7 +183,12 @@ impl<R: Runtime> Driver<R> {
         match received {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => Err(Ended(self.closed())),
-            Poll::Ready(Ok(_)) => Ok(true),
+            Poll::Ready(Ok(n_bytes)) => {
+                if let Some(observer) = &self.house.observer {
+                    observer.received(n_bytes);
+                }
+                Ok(true)
+            }
             Poll::Ready(Err(error)) if self.lingering.is_none() => Err(error.into()),
             Poll::Ready(Err(_)) => Err(Ended(self.closed())),
         }
@@ -193,8 +199,8 @@ impl<R: Runtime> Driver<R> {
         loop {
             let event = self.link.http2.borrow_mut().poll_event();
             let Some(event) = event else { return };
-            let Self { link, calls, router, now, .. } = self;
-            Intake { link, calls, router, now: *now }.event(event);
+            let Self { link, calls, router, house, now, .. } = self;
+            Intake { link, calls, router, observer: house.observer.as_ref(), now: *now }.event(event);
         }
     }
 
@@ -219,6 +225,9 @@ impl<R: Runtime> Driver<R> {
             }
             let output = http2.take_output(Vec::new());
             drop(http2);
+            if let Some(observer) = &self.house.observer {
+                observer.sent(output.len());
+            }
             self.connection.start_send(output);
             self.send_deadline = Some(self.now + self.house.limits.stall_timeout);
             self.poll_sent(cx)?;
@@ -344,6 +353,7 @@ struct Intake<'a> {
     link: &'a Rc<Link>,
     calls: &'a mut Calls,
     router: &'a Router,
+    observer: Option<&'a Rc<Observer>>,
     now: Instant,
 }
 
@@ -370,7 +380,7 @@ impl Intake<'_> {
         match event {
             Event::Request { stream, head, end } => {
                 let id = CallId(stream.to_bits());
-                if let Some(call) = Call::open(self.router, Head::Native(head), self.transport(), id, end, self.now) {
+                if let Some(call) = Call::open(self.router, Head::Native(head), self.transport(), id, end, self.observer, self.now) {
                     self.calls.insert(stream, call);
                 }
             }
@@ -388,7 +398,7 @@ impl Intake<'_> {
                     self.calls.freshen(stream);
                 }
             }
-            Event::TooLarge { stream, .. } => refuse_headers(self.transport(), CallId(stream.to_bits())),
+            Event::TooLarge { stream, .. } => refuse_headers(self.transport(), CallId(stream.to_bits()), self.observer, self.now),
             Event::Reset { stream, .. } => self.cancel(stream),
             Event::Room { stream } => self.link.wake_room(stream),
         }

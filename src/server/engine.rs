@@ -12,6 +12,7 @@ use loopswap_rt::{Address, Runtime};
 
 use crate::Error;
 use crate::http2::Limits;
+use crate::observe::Observer;
 use crate::server::{Counters, PhaseWatch};
 use crate::service::Router;
 
@@ -37,6 +38,8 @@ pub(crate) trait Engine: Copy + 'static {
 pub(crate) struct House {
     pub(crate) limits: Rc<Limits>,
     pub(crate) counters: Arc<Counters>,
+    /// What looks at its calls, if anything does.
+    pub(crate) observer: Option<Rc<Observer>>,
 }
 
 /// The HTTP/2 engine of a server, by name.

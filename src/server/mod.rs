@@ -4,6 +4,7 @@
 //! * `worker` accepts on one loop and drains; `accept` judges accept errors; `phase` is how a connection learns of the drain.
 //! * `engine` is the seam to what speaks HTTP/2; `counters` says how often peers reached a limit; `handshake` is what an engine that cannot tell keeps
 //!   the handshake's deadline by.
+//! * `observe` is what is asked for of `crate::observe`.
 //! * `hooks` is what a worker does before it serves and after.
 //! * `lone` serves a connection that no worker has accepted.
 
@@ -14,6 +15,7 @@ mod handshake;
 mod hooks;
 mod listen;
 mod lone;
+mod observe;
 mod phase;
 mod supervisor;
 mod worker;
@@ -26,6 +28,7 @@ use std::time::Duration;
 use loopswap_rt::{Address, Runtime, Worker};
 
 use crate::http2::Limits;
+use crate::observe::Wanted;
 use crate::service::Router;
 use crate::{Error, EventLoop, UseLoop};
 
@@ -34,6 +37,7 @@ pub use engine::Http2;
 pub(crate) use engine::{Closed, Engine, House};
 pub(crate) use handshake::Handshake;
 pub use hooks::Started;
+pub(crate) use listen::bind;
 pub use lone::Lone;
 pub(crate) use phase::{Phase, PhaseWatch};
 pub use supervisor::{Handle, Running};
@@ -55,6 +59,8 @@ impl Server {
             http2: Http2::default(),
             limits: Limits::default(),
             hook_timeout: hooks::HOOK_TIMEOUT,
+            observe: Wanted::default(),
+            metrics_address: None,
         }
     }
 }
@@ -70,6 +76,8 @@ pub struct Builder {
     http2: Http2,
     limits: Limits,
     hook_timeout: Duration,
+    observe: Wanted,
+    metrics_address: Option<String>,
 }
 
 impl Builder {
@@ -165,7 +173,15 @@ impl Builder {
             return Err(Error::usage("a Unix socket cannot be spread over workers; ask for 1"));
         }
         let counters = Arc::new(Counters::new());
-        let setup = worker::Setup { http2: self.http2, limits: self.limits, counters, drain_timeout: self.drain_timeout };
-        Ok(supervisor::Plan { hook_timeout: self.hook_timeout, address, n_workers: self.n_workers, pin_cpus: self.pin_cpus, setup })
+        let setup =
+            worker::Setup { http2: self.http2, limits: self.limits, counters, drain_timeout: self.drain_timeout, observe: self.observe };
+        Ok(supervisor::Plan {
+            address,
+            n_workers: self.n_workers,
+            pin_cpus: self.pin_cpus,
+            setup,
+            hook_timeout: self.hook_timeout,
+            metrics_address: self.metrics_address,
+        })
     }
 }

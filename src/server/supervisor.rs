@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -16,6 +17,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::{oneshot, watch};
 
+use crate::observe::{Endpoint, Source};
 use crate::server::hooks::{self, Started};
 use crate::server::phase::Phase;
 use crate::server::worker::{self, Setup};
@@ -29,6 +31,8 @@ pub(super) struct Plan {
     pub(super) pin_cpus: bool,
     pub(super) setup: Setup,
     pub(super) hook_timeout: Duration,
+    /// Where metrics are served, if they are.
+    pub(super) metrics_address: Option<String>,
 }
 
 /// What a worker, by its number, tells the supervisor: first that it is ready, then how it ended.
@@ -82,12 +86,19 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     reports: mpsc::Receiver<Report>,
     signals: Option<signal_hook::iterator::Handle>,
+    /// Serves the metrics until all has ended.
+    endpoint: Option<Endpoint>,
 }
 
 impl Running {
     /// Where it listens; with the port that the kernel chose where 0 was asked for.
     pub fn local_addr(&self) -> &Address {
         &self.local_addr
+    }
+
+    /// Where its metrics are served, if they are.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.endpoint.as_ref().map(Endpoint::address)
     }
 
     /// Ends it from elsewhere.
@@ -181,14 +192,20 @@ where
     R: Runtime,
     F: AsyncFn(&Worker) -> Result<Started, String> + Send + Sync + 'static,
 {
-    let Plan { address, n_workers, pin_cpus, setup, hook_timeout } = plan;
+    let Plan { address, n_workers, pin_cpus, setup, hook_timeout, metrics_address } = plan;
     runtime.probe().map_err(|why| Error::unavailable(R::NAME, why))?;
     let cpus = if pin_cpus { allowed_cpus()? } else { Vec::new() };
+    let metrics = setup.observe.metrics.clone();
+    if let Some(metrics) = &metrics {
+        metrics.begin();
+    }
+    // Before the workers, so that it says while they start that they do.
+    let endpoint = metrics_address.zip(metrics.clone()).map(|(address, metrics)| Endpoint::start(&address, metrics)).transpose()?;
     let (orders, ordered) = watch::channel(Phase::Serving);
     let (report, reports) = mpsc::channel();
     let start_hook = Arc::new(start_hook);
     let handle = Handle { orders, counters: Arc::clone(&setup.counters) };
-    let mut running = Running { handle, local_addr: address.clone(), threads: Vec::new(), reports, signals: None };
+    let mut running = Running { handle, local_addr: address.clone(), threads: Vec::new(), reports, signals: None, endpoint };
 
     // Declared after `running`: on the way out of an error they are dropped first, which ends the workers that wait for their listener.
     let mut starts = Vec::with_capacity(n_workers);
@@ -227,6 +244,9 @@ where
         // A worker that has died meanwhile is reported by `wait`.
         let _ = start.send(listener);
     }
+    if let Some(metrics) = &metrics {
+        metrics.attach(Source { counters: Arc::clone(&running.handle.counters), orders: ordered });
+    }
     Ok(running)
 }
 
@@ -262,7 +282,7 @@ where
         let _ = ready.send((this.index, Told::Ready));
         drop(ready);
         let served = match started.await {
-            Ok(listener) => worker::serve(on, listener, router, setup, ordered).await.map_err(|error| error.to_string()),
+            Ok(listener) => worker::serve(on, this.index, listener, router, setup, ordered).await.map_err(|error| error.to_string()),
             // The same.
             Err(_) => Ok(0),
         };

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::http2::Limits;
 use crate::hyper_engine::HyperEngine;
 use crate::native_engine::NativeEngine;
+use crate::observe::{Observer, Wanted};
 use crate::server::Counters;
 use crate::server::accept::Backoff;
 use crate::server::engine::{Engine, House, Http2};
@@ -31,23 +32,27 @@ pub(super) struct Setup {
     pub(super) limits: Limits,
     pub(super) counters: Arc<Counters>,
     pub(super) drain_timeout: Duration,
+    pub(super) observe: Wanted,
 }
 
-/// Serves until the supervisor says otherwise, and all connections have ended. Returns how many of them were cut.
+/// Serves, as the worker of this number, until the supervisor says otherwise, and all connections have ended. Returns how many of them were cut.
 ///
 /// # Errors
 ///
 /// The loop refuses the listener.
 pub(super) async fn serve<R: Runtime>(
     runtime: R,
+    index: usize,
     listener: BoundListener,
     router: Router,
     setup: Setup,
     mut orders: watch::Receiver<Phase>,
 ) -> io::Result<usize> {
     let mut listener = runtime.listen(listener)?;
-    let Setup { http2, limits, counters, drain_timeout } = setup;
-    let (phases, house) = (Phases::new(), Rc::new(House { limits: Rc::new(limits), counters }));
+    let Setup { http2, limits, counters, drain_timeout, observe } = setup;
+    let observer = Observer::new(&observe, &runtime, index, &router);
+    let phases = Phases::new(observer.clone());
+    let house = Rc::new(House { limits: Rc::new(limits), counters, observer });
     let start = |connection: R::Connection| {
         let (on, router, house, watch) = (runtime.clone(), router.clone(), Rc::clone(&house), phases.watch());
         // A task of its own type for each engine, so that neither is as large as the other.

@@ -13,7 +13,7 @@ use prost::Message;
 use tonic::Status;
 
 use crate::grpc::{
-    Answer, Inbox, MessageLimits, Origin, Replies, Request, Response, Running, Streaming, TakesMany, TakesOne, Work, decode,
+    Answer, Inbox, Kind, MessageLimits, Origin, Replies, Request, Response, Running, Streaming, TakesMany, TakesOne, Work, decode,
 };
 
 /// Defines the type of a kind: a handler, its limits, and the types of the messages in and out.
@@ -58,6 +58,10 @@ where
     H: Fn(Request<M>) -> F + 'static,
     F: Future<Output = Result<Response<R>, Status>> + 'static,
 {
+    fn kind(&self) -> Kind {
+        Kind::Unary
+    }
+
     fn decode_bytes_max(&self) -> usize {
         self.limits.decode_bytes_max
     }
@@ -75,6 +79,10 @@ where
     H: Fn(Request<Streaming<M>>) -> F + 'static,
     F: Future<Output = Result<Response<R>, Status>> + 'static,
 {
+    fn kind(&self) -> Kind {
+        Kind::ClientStreaming
+    }
+
     fn start(&self, inbox: Rc<Inbox>, origin: Origin, _: &mut Answer) -> Work {
         let messages = Streaming::new(inbox, self.limits.decode_bytes_max, origin.head.encoding());
         let request = Request::received(messages, origin);
@@ -89,6 +97,10 @@ where
     H: Fn(Request<M>, Replies<R>) -> F + 'static,
     F: Future<Output = Result<(), Status>> + 'static,
 {
+    fn kind(&self) -> Kind {
+        Kind::ServerStreaming
+    }
+
     fn decode_bytes_max(&self) -> usize {
         self.limits.decode_bytes_max
     }
@@ -107,6 +119,10 @@ where
     H: Fn(Request<Streaming<M>>, Replies<R>) -> F + 'static,
     F: Future<Output = Result<(), Status>> + 'static,
 {
+    fn kind(&self) -> Kind {
+        Kind::Streaming
+    }
+
     fn start(&self, inbox: Rc<Inbox>, origin: Origin, answer: &mut Answer) -> Work {
         let messages = Streaming::new(inbox, self.limits.decode_bytes_max, origin.head.encoding());
         let request = Request::received(messages, origin);

@@ -20,6 +20,7 @@ mod handshake;
 mod hooks;
 mod interop;
 mod load;
+mod observe;
 mod panics;
 mod peers;
 mod raw;

@@ -1,5 +1,7 @@
 //! `loopswap serve`: the Greeter, and the Blocks of a file, on the loop that is asked for.
 
+mod observe;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +18,10 @@ use crate::blocks::{BLOCKS_MAX, BlocksServer, FileBlocks, Store};
 use crate::cli::terminal::{coloured, fail};
 use crate::cli::{ADDR, duration, runtime_words};
 use crate::greeter::{GreeterServer, Hello};
+use crate::observe::CALLS;
 use crate::{Error, Http2, Limits, Loop, Router, Server};
+
+use observe::Observe;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -65,6 +70,9 @@ pub(super) struct Args {
     #[arg(long, env = "LOOPSWAP_BLOCKS_MAX", value_name = "N", default_value_t = BLOCKS_MAX)]
     blocks_max: u64,
 
+    #[command(flatten)]
+    observe: Observe,
+
     /// What to log on standard error: error, warn, info, debug, trace, or directives of tracing-subscriber.
     #[arg(long, env = "LOOPSWAP_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -102,6 +110,9 @@ fn init_log(args: &Args) -> Result<(), String> {
     let filter = EnvFilter::builder().parse(&args.log).map_err(|error| {
         format!("bad value `{}` for --log: {error}; write a level, as in `info`, or directives, as in `loopswap=debug,h2=info`", args.log)
     })?;
+    // Who asks for them sees them, whatever else is logged.
+    let filter =
+        if args.observe.log_calls { filter.add_directive(format!("{CALLS}=info").parse().expect("it is a directive")) } else { filter };
     let colour = coloured(&io::stderr());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour).with_target(false);
     if args.json {
@@ -132,25 +143,36 @@ fn serve(args: &Args) -> Result<(), Error> {
     let http2: Http2 = args.http2.parse()?;
     let limits = Limits { handshake_timeout: args.handshake_timeout, stall_timeout: args.stall_timeout, ..Limits::default() };
     let blocks = blocks(args)?;
-    let mut running = Server::builder()
+    let builder = Server::builder()
         .listen(&args.addr)
         .workers(args.workers)
         .pin_cpus(args.pin_cpus)
         .drain_timeout(args.drain_timeout)
         .http2(http2)
-        .limits(limits)
-        .start(event_loop, move |worker| {
-            let router = Router::new().add(GreeterServer::new(Hello));
-            match &blocks {
-                Some(store) => router.add(BlocksServer::new(FileBlocks::new(Arc::clone(store), worker.index as u64))),
-                None => router,
-            }
-        })?;
+        .limits(limits);
+    let mut running = args.observe.apply(builder).start(event_loop, move |worker| {
+        let router = Router::new().add(GreeterServer::new(Hello));
+        match &blocks {
+            Some(store) => router.add(BlocksServer::new(FileBlocks::new(Arc::clone(store), worker.index as u64))),
+            None => router,
+        }
+    })?;
     running.drain_on_signals()?;
     let address = running.local_addr();
+    let metrics = running.metrics_addr();
+    if let Some(metrics) = metrics {
+        tracing::info!("metrics at http://{metrics}/metrics");
+    }
     let line = if args.json {
-        json!({ "event": "listening", "addr": address.to_string(), "runtime": name, "http2": http2.name(), "workers": args.workers })
-            .to_string()
+        json!({
+            "event": "listening",
+            "addr": address.to_string(),
+            "runtime": name,
+            "http2": http2.name(),
+            "workers": args.workers,
+            "metrics": metrics.map(|address| address.to_string()),
+        })
+        .to_string()
     } else {
         let workers = if args.workers == 1 { "worker" } else { "workers" };
         format!("listening on {address} ({name}, {http2}, {} {workers})", args.workers)

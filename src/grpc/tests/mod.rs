@@ -113,7 +113,7 @@ impl Exchange {
     fn open_on(router: &Router, head: Head, ends: bool, partials: Rc<Partials>) -> Self {
         let recorder = Rc::new(Recorder::new(partials));
         let transport = Rc::clone(&recorder) as Rc<dyn Transport>;
-        let call = Call::open(router, head, transport, CallId(7), ends, Instant::now());
+        let call = Call::open(router, head, transport, CallId(7), ends, None, Instant::now());
         Self { call, recorder, waker: Arc::default() }
     }
 

@@ -1,0 +1,67 @@
+//! Ready is who serves: not before all workers listen, and not from the drain's start.
+
+use std::net::TcpListener;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use loopswap::greeter::{GreeterServer, Hello};
+use loopswap::{Error, Loop, Server, Started};
+use rustix::process::Signal;
+
+use crate::raw::Connection;
+use crate::support::eventually;
+
+use super::scrape::{get, serve_measured};
+
+crate::on_every_loop_and_engine!(not_while_it_drains);
+crate::on_every_loop!(not_before_all_workers_listen);
+
+fn not_while_it_drains(runtime: &str, engine: &str) {
+    let (mut server, addr) = serve_measured(runtime, engine, &["--drain-timeout", "30s"]);
+    assert_eq!(get(addr, "/readyz").status, 200);
+    let mut connection = Connection::open(server.addr(), &[]);
+    let call = connection.hello("Joe", 2000);
+    eventually("the call is under way", || get(addr, "/metrics").body.contains("SayHello\",loop=\"").then_some(()));
+    server.signal(Signal::TERM);
+    eventually("it is not ready", || (get(addr, "/readyz").status == 503).then_some(()));
+    // While it drains it lives, and tells what it does.
+    assert_eq!(get(addr, "/healthz").status, 200);
+    assert!(get(addr, "/metrics").body.contains("\nloopswap_serving 0\n"));
+    connection.is_greeted(call, "Joe");
+    drop(connection);
+    assert_eq!(server.wait().code(), Some(0), "{}", server.stderr().so_far());
+}
+
+fn not_before_all_workers_listen(runtime: &str) {
+    // A port that is free: the endpoint is asked before the server can say where it is.
+    let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (go, waits) = mpsc::channel::<()>();
+    let waits = Arc::new(Mutex::new(waits));
+    let starting = thread::spawn({
+        let event_loop = Loop::choose(runtime).unwrap();
+        move || {
+            let builder = Server::builder().listen("127.0.0.1:0").workers(2).metrics_addr(addr.to_string());
+            builder.start_with(event_loop, async move |worker| {
+                while worker.index == 1 && waits.lock().unwrap().try_recv().is_err() {
+                    loopswap::rt::sleep(Duration::from_millis(5)).await;
+                }
+                Ok::<_, Error>(Started::new(GreeterServer::new(Hello)))
+            })
+        }
+    });
+    eventually("the endpoint answers", || std::net::TcpStream::connect(addr).ok());
+    assert_eq!(get(addr, "/healthz").status, 200);
+    for _ in 0..10 {
+        assert_eq!(get(addr, "/readyz").status, 503);
+    }
+    go.send(()).unwrap();
+    let running = starting.join().unwrap().expect("the loop runs here");
+    assert_eq!(get(addr, "/readyz").status, 200);
+    assert_eq!(running.metrics_addr(), Some(addr));
+    running.handle().drain();
+    assert_eq!(get(addr, "/readyz").status, 503);
+    running.wait().expect("there was nothing to cut");
+    assert!(std::net::TcpStream::connect(addr).is_err(), "it ends with the server");
+}
