@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 fn main() -> Result<(), loopswap_build::Error> {
-    let configure = || loopswap_build::configure().client_transport(false).tonic_server(true);
-    let protos = ["proto/helloworld.proto", "proto/blocks.proto", "proto/clock.proto", "proto/grpc/testing/test.proto"];
-    configure().compile(&protos, &["proto"])?;
-    // The example tells it by reflection.
     let out_dir = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
+    let configure = || loopswap_build::configure().client_transport(false).tonic_server(true);
+    // What the binary serves: it tells it by reflection.
+    let served = ["proto/helloworld.proto", "proto/blocks.proto", "proto/grpc/health/v1/health.proto"];
+    configure().file_descriptor_set_path(out_dir.join("served.descriptors")).compile(&served, &["proto"])?;
+    configure().compile(&["proto/clock.proto", "proto/grpc/testing/test.proto"], &["proto"])?;
+    // The example tells it by reflection.
     configure().file_descriptor_set_path(out_dir.join("depot.descriptors")).compile(&["proto/depot.proto"], &["proto"])
 }

@@ -3,6 +3,7 @@
 mod call;
 mod client;
 mod doctor;
+mod health;
 mod load;
 mod load_json;
 mod progress;
@@ -44,6 +45,8 @@ enum Command {
     /// Latencies are those of the calls that ended with OK and the right reply; another reply counts as an error. The exit code is 0
     /// when every call was right, and 1 otherwise. Ctrl-C ends the run and reports what was done.
     Load(load::Args),
+    /// Ask a server whether it serves: exit code 0 when it does, and 1 otherwise. For probes that run a command.
+    Health(health::Args),
     /// Tell which loops can run here, and why the others cannot.
     Doctor(doctor::Args),
 }
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Call(args) => call::run(&args),
         Command::Load(args) => load::run(args),
+        Command::Health(args) => health::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -93,7 +93,7 @@ impl Engine for HyperEngine {
         let mut draining = false;
         let closed = poll_fn(|cx| {
             match phases.poll(cx) {
-                Phase::Serving => {}
+                Phase::Serving | Phase::Leaving => {}
                 Phase::Draining if draining => {}
                 Phase::Draining => {
                     draining = true;

@@ -127,7 +127,7 @@ impl<R: Runtime> Driver<R> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<Poll<Closed>, Ended> {
         self.set_now();
         match self.phases.poll(cx) {
-            Phase::Serving => {}
+            Phase::Serving | Phase::Leaving => {}
             Phase::Draining => self.link.http2.borrow_mut().drain("the server is going away"),
             Phase::Stopping => return Ok(Poll::Ready(Closed::Stopped)),
         }

@@ -1,7 +1,8 @@
 //! The server: from a builder to workers that serve.
 //!
 //! * `supervisor` starts all workers or none, and ends them together; `listen` binds.
-//! * `worker` accepts on one loop and drains; `accept` judges accept errors; `phase` is how a connection learns of the drain.
+//! * `worker` accepts on one loop and drains; `accept` judges accept errors; `orders` is how a worker learns of the drain, `phase` how a connection does.
+//! * `health` tells clients whether the server serves.
 //! * `engine` is the seam to what speaks HTTP/2; `counters` says how often peers reached a limit; `handshake` is what an engine that cannot tell keeps
 //!   the handshake's deadline by.
 //! * `observe` is what is asked for of `crate::observe`.
@@ -12,10 +13,12 @@ mod accept;
 mod counters;
 mod engine;
 mod handshake;
+pub(crate) mod health;
 mod hooks;
 mod listen;
 mod lone;
 mod observe;
+mod orders;
 mod phase;
 mod supervisor;
 mod worker;
@@ -36,6 +39,7 @@ pub use counters::Counters;
 pub use engine::Http2;
 pub(crate) use engine::{Closed, Engine, House};
 pub(crate) use handshake::Handshake;
+pub use health::{Health, ServingStatus};
 pub use hooks::Started;
 pub(crate) use listen::bind;
 pub use lone::Lone;
@@ -55,7 +59,9 @@ impl Server {
             address: "127.0.0.1:9999".into(),
             n_workers: thread::available_parallelism().map_or(1, NonZero::get),
             pin_cpus: false,
+            drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(25),
+            health: None,
             http2: Http2::default(),
             limits: Limits::default(),
             hook_timeout: hooks::HOOK_TIMEOUT,
@@ -72,7 +78,9 @@ pub struct Builder {
     address: String,
     n_workers: usize,
     pin_cpus: bool,
+    drain_delay: Duration,
     drain_timeout: Duration,
+    health: Option<Health>,
     http2: Http2,
     limits: Limits,
     hook_timeout: Duration,
@@ -99,10 +107,24 @@ impl Builder {
         self
     }
 
+    /// How long the server goes on accepting and serving after it was told to drain, while its health says NOT_SERVING: the time that load balancers
+    /// take to notice and go elsewhere. Default: none.
+    pub fn drain_delay(mut self, delay: Duration) -> Self {
+        self.drain_delay = delay;
+        self
+    }
+
     /// How long calls under way may take to end once the server drains; then they are cut. Default: 25 s, less than the 30 s after which
     /// Kubernetes kills.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
+        self
+    }
+
+    /// Serves this as `grpc.health.v1.Health`, beside the services of each worker, and tells it of them and of the drain. A service of that name among
+    /// them is replaced. Default: not served.
+    pub fn health(mut self, health: Health) -> Self {
+        self.health = Some(health);
         self
     }
 
@@ -181,6 +203,8 @@ impl Builder {
             pin_cpus: self.pin_cpus,
             setup,
             hook_timeout: self.hook_timeout,
+            drain_delay: self.drain_delay,
+            health: self.health,
             metrics_address: self.metrics_address,
         })
     }

@@ -16,6 +16,8 @@ use crate::observe::Observer;
 pub(crate) enum Phase {
     /// Accepting and serving.
     Serving,
+    /// The same, but health says otherwise, so that load balancers go elsewhere before the drain. Connections are not told.
+    Leaving,
     /// No longer accepting; calls under way go on.
     Draining,
     /// Closing everything now.

@@ -11,14 +11,16 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use loopswap_rt::{Address, BoundListener, Runtime, Unavailable, Worker};
+use loopswap_rt::{Address, BoundListener, Runtime, Unavailable, Worker, live_tasks};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::{oneshot, watch};
 
 use crate::observe::{Endpoint, Source};
+use crate::server::health::Health;
 use crate::server::hooks::{self, Started};
+use crate::server::orders::Orders;
 use crate::server::phase::Phase;
 use crate::server::worker::{self, Setup};
 use crate::server::{Counters, listen};
@@ -31,6 +33,8 @@ pub(super) struct Plan {
     pub(super) pin_cpus: bool,
     pub(super) setup: Setup,
     pub(super) hook_timeout: Duration,
+    pub(super) drain_delay: Duration,
+    pub(super) health: Option<Health>,
     /// Where metrics are served, if they are.
     pub(super) metrics_address: Option<String>,
 }
@@ -51,13 +55,14 @@ enum Told {
 pub struct Handle {
     orders: watch::Sender<Phase>,
     counters: Arc<Counters>,
+    drain_delay: Duration,
 }
 
 impl Handle {
     /// Stops accepting, tells every connection to open no more calls (GOAWAY), and ends when the calls under way have, or when the drain timeout is
-    /// over.
+    /// over. Health says NOT_SERVING from now on; with a [drain delay](crate::Builder::drain_delay), the rest begins when that is over.
     pub fn drain(&self) {
-        self.order(Phase::Draining);
+        self.order(if self.drain_delay.is_zero() { Phase::Draining } else { Phase::Leaving });
     }
 
     /// Closes everything now.
@@ -70,12 +75,23 @@ impl Handle {
         &self.counters
     }
 
-    fn order(&self, phase: Phase) {
+    /// What has been ordered.
+    pub(super) fn phase(&self) -> watch::Receiver<Phase> {
+        self.orders.subscribe()
+    }
+
+    /// For how long the server serves on after it was told to drain.
+    pub(super) fn drain_delay(&self) -> Duration {
+        self.drain_delay
+    }
+
+    /// Orders a phase. Whether it is a later one than was ordered before.
+    pub(super) fn order(&self, phase: Phase) -> bool {
         self.orders.send_if_modified(|ordered| {
             let later = phase > *ordered;
             *ordered = phase.max(*ordered);
             later
-        });
+        })
     }
 }
 
@@ -120,7 +136,10 @@ impl Running {
             for (n, signal) in signals.forever().enumerate() {
                 let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
                 if n == 0 {
-                    tracing::info!("{name}: draining; a second signal stops at once");
+                    match handle.drain_delay() {
+                        Duration::ZERO => tracing::info!("{name}: draining; a second signal stops at once"),
+                        delay => tracing::info!("{name}: leaving, and draining in {delay:?}; a second signal stops at once"),
+                    }
                     handle.drain();
                 } else {
                     tracing::warn!("{name}: stopping at once");
@@ -192,7 +211,7 @@ where
     R: Runtime,
     F: AsyncFn(&Worker) -> Result<Started, String> + Send + Sync + 'static,
 {
-    let Plan { address, n_workers, pin_cpus, setup, hook_timeout, metrics_address } = plan;
+    let Plan { address, n_workers, pin_cpus, setup, hook_timeout, drain_delay, health, metrics_address } = plan;
     runtime.probe().map_err(|why| Error::unavailable(R::NAME, why))?;
     let cpus = if pin_cpus { allowed_cpus()? } else { Vec::new() };
     let metrics = setup.observe.metrics.clone();
@@ -201,11 +220,11 @@ where
     }
     // Before the workers, so that it says while they start that they do.
     let endpoint = metrics_address.zip(metrics.clone()).map(|(address, metrics)| Endpoint::start(&address, metrics)).transpose()?;
-    let (orders, ordered) = watch::channel(Phase::Serving);
     let (report, reports) = mpsc::channel();
     let start_hook = Arc::new(start_hook);
-    let handle = Handle { orders, counters: Arc::clone(&setup.counters) };
-    let mut running = Running { handle, local_addr: address.clone(), threads: Vec::new(), reports, signals: None, endpoint };
+    let handle = Handle { orders: watch::Sender::new(Phase::Serving), counters: Arc::clone(&setup.counters), drain_delay };
+    let mut running =
+        Running { handle: handle.clone(), local_addr: address.clone(), threads: Vec::new(), reports, signals: None, endpoint };
 
     // Declared after `running`: on the way out of an error they are dropped first, which ends the workers that wait for their listener.
     let mut starts = Vec::with_capacity(n_workers);
@@ -214,10 +233,10 @@ where
         let (start, started) = oneshot::channel();
         let name = worker.name.clone();
         let (runtime, start_hook, setup) = (runtime.clone(), Arc::clone(&start_hook), setup.clone());
-        let (ordered, report) = (ordered.clone(), report.clone());
+        let (handle, health, report) = (handle.clone(), health.clone(), report.clone());
         let body = move || {
             let ready = report.clone();
-            let run = || run_worker(runtime, worker, start_hook, hook_timeout, setup, started, ordered, ready);
+            let run = || run_worker(runtime, worker, start_hook, hook_timeout, setup, started, handle, health, ready);
             let told = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Told::Failed("it panicked; see the message above".into()));
             // A supervisor that is gone needs no report.
             let _ = report.send((index, told));
@@ -245,7 +264,7 @@ where
         let _ = start.send(listener);
     }
     if let Some(metrics) = &metrics {
-        metrics.attach(Source { counters: Arc::clone(&running.handle.counters), orders: ordered });
+        metrics.attach(Source { counters: Arc::clone(&running.handle.counters), orders: running.handle.orders.subscribe() });
     }
     Ok(running)
 }
@@ -259,7 +278,8 @@ fn run_worker<R, F>(
     hook_timeout: Duration,
     setup: Setup,
     mut started: oneshot::Receiver<BoundListener>,
-    ordered: watch::Receiver<Phase>,
+    handle: Handle,
+    health: Option<Health>,
     ready: mpsc::Sender<Report>,
 ) -> Told
 where
@@ -273,20 +293,30 @@ where
     }
     let (on, this) = (runtime.clone(), worker.clone());
     let ended = runtime.run(&worker, move || async move {
-        let (router, stop) = match hooks::start(start_hook(&this), &mut started, hook_timeout).await {
+        let (mut router, stop) = match hooks::start(start_hook(&this), &mut started, hook_timeout).await {
             Some(Ok(made)) => made.into_parts(),
             Some(Err(why)) => return Err(why),
             // Another worker could not start.
             None => return Ok(0),
         };
+        if let Some(health) = health {
+            health.add(router.services());
+            router = router.add(health.service(handle.phase()));
+        }
         let _ = ready.send((this.index, Told::Ready));
         drop(ready);
         let served = match started.await {
-            Ok(listener) => worker::serve(on, this.index, listener, router, setup, ordered).await.map_err(|error| error.to_string()),
+            Ok(listener) => {
+                worker::serve(on, this.index, listener, router, setup, Orders::new(handle)).await.map_err(|error| error.to_string())
+            }
             // The same.
             Err(_) => Ok(0),
         };
         stop.run(&this, hook_timeout).await;
+        let n_tasks = live_tasks();
+        if n_tasks > 0 {
+            tracing::info!(worker = this.index, n_tasks, "tasks are left, and end with the loop");
+        }
         served
     });
     match ended {

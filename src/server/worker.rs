@@ -1,16 +1,13 @@
 //! One worker: accepts on its loop, serves each connection in a task, drains.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use loopswap_rt::{BoundListener, Listener as _, Runtime, timeout};
-use tokio::sync::watch;
 
 use crate::http2::Limits;
 use crate::hyper_engine::HyperEngine;
@@ -19,6 +16,7 @@ use crate::observe::{Observer, Wanted};
 use crate::server::Counters;
 use crate::server::accept::Backoff;
 use crate::server::engine::{Engine, House, Http2};
+use crate::server::orders::Orders;
 use crate::server::phase::{Phase, Phases};
 use crate::service::Router;
 
@@ -46,7 +44,7 @@ pub(super) async fn serve<R: Runtime>(
     listener: BoundListener,
     router: Router,
     setup: Setup,
-    mut orders: watch::Receiver<Phase>,
+    mut orders: Orders,
 ) -> io::Result<usize> {
     let mut listener = runtime.listen(listener)?;
     let Setup { http2, limits, counters, drain_timeout, observe } = setup;
@@ -63,9 +61,9 @@ pub(super) async fn serve<R: Runtime>(
     };
 
     let mut backoff = Backoff::default();
-    while *orders.borrow_and_update() == Phase::Serving {
+    while orders.phase() < Phase::Draining {
         // An order interrupts the wait, not the accept, which lives in the listener.
-        let accepted = unless_ordered(&mut orders, poll_fn(|cx| listener.poll_accept(cx))).await;
+        let accepted = orders.unless_ordered(poll_fn(|cx| listener.poll_accept(cx))).await;
         match accepted {
             None => {}
             Some(Some(Ok(connection))) => {
@@ -75,7 +73,7 @@ pub(super) async fn serve<R: Runtime>(
             Some(Some(Err(error))) => {
                 if let Some(pause) = backoff.pause(&error) {
                     tracing::warn!(?pause, "cannot accept: {error}");
-                    unless_ordered(&mut orders, loopswap_rt::sleep(pause)).await;
+                    orders.unless_ordered(loopswap_rt::sleep(pause)).await;
                 }
             }
             Some(None) => return Err(io::Error::other("the listener ended by itself")),
@@ -83,7 +81,7 @@ pub(super) async fn serve<R: Runtime>(
     }
 
     // Read once: a later order is noticed by those who wait for it.
-    let drains = *orders.borrow() == Phase::Draining;
+    let drains = orders.phase() == Phase::Draining;
     listener.stop();
     if drains {
         phases.enter(Phase::Draining);
@@ -97,24 +95,11 @@ pub(super) async fn serve<R: Runtime>(
     drop(listener);
     if drains {
         let drained = timeout(drain_timeout, phases.no_connections());
-        unless_ordered(&mut orders, drained).await;
+        orders.unless_ordered(drained).await;
     }
     // Counted before they are told.
     let n_cut = phases.n_connections();
     phases.enter(Phase::Stopping);
     let _ = timeout(STOP_TIMEOUT, phases.no_connections()).await;
     Ok(n_cut)
-}
-
-/// The future's value, or `None` when an order came first. A supervisor that is gone orders to stop.
-async fn unless_ordered<F: Future>(orders: &mut watch::Receiver<Phase>, future: F) -> Option<F::Output> {
-    let mut ordered = pin!(orders.changed());
-    let mut future = pin!(future);
-    poll_fn(|cx| {
-        if ordered.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(None);
-        }
-        future.as_mut().poll(cx).map(Some)
-    })
-    .await
 }

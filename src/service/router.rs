@@ -2,7 +2,7 @@
 //!
 //! Paths are compared byte by byte: nothing is decoded, and no two spellings name one method (CVE-2026-33186).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::rc::Rc;
 
@@ -33,6 +33,8 @@ struct Table {
     /// The services whose methods tonic finds, by name.
     services: HashMap<&'static [u8], Route>,
     fallback: Option<Route>,
+    /// The names of all services.
+    names: BTreeSet<&'static str>,
 }
 
 impl Router {
@@ -47,7 +49,9 @@ impl Router {
     pub fn add<S: LocalService>(mut self, service: S) -> Self {
         let mut methods = Methods::new(S::NAME);
         service.register(&mut methods);
-        self.table_mut().methods.extend(methods.into_routes());
+        let table = self.table_mut();
+        table.methods.extend(methods.into_routes());
+        table.names.insert(S::NAME);
         self
     }
 
@@ -55,7 +59,9 @@ impl Router {
     #[must_use]
     pub fn add_tonic<S: TonicService + NamedService>(mut self, service: S) -> Self {
         let route = Route::Tonic(Rc::new(Bridge::new(service, Manners::Grpc)));
-        self.table_mut().services.insert(S::NAME.as_bytes(), route);
+        let table = self.table_mut();
+        table.services.insert(S::NAME.as_bytes(), route);
+        table.names.insert(S::NAME);
         self
     }
 
@@ -70,13 +76,18 @@ impl Router {
 
     /// What serves this path.
     pub(crate) fn route(&self, path: &[u8]) -> Option<&Route> {
-        let Table { methods, services, fallback } = &*self.table;
+        let Table { methods, services, fallback, .. } = &*self.table;
         methods.get(path).or_else(|| services.get(service_of(path)?)).or(fallback.as_ref())
     }
 
     /// The paths of the local services' methods, and their kinds. What tonic's services have, they know alone.
     pub(crate) fn methods(&self) -> impl Iterator<Item = (&[u8], Kind)> {
         self.table.methods.iter().map(|(path, route)| (path.as_slice(), route.kind()))
+    }
+
+    /// The full names of its services.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &'static str> {
+        self.table.names.iter().copied()
     }
 
     fn table_mut(&mut self) -> &mut Table {

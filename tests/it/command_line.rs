@@ -85,7 +85,7 @@ fn bad_log_filter_is_named() {
 
 #[test]
 fn every_flag_has_an_environment_variable_and_shows_its_default() {
-    for command in ["serve", "call", "load", "doctor"] {
+    for command in ["serve", "call", "load", "health", "doctor"] {
         let help = output(loopswap().args([command, "--help"])).stdout;
         // A flag stands near the margin; the lines of its paragraph are indented further.
         let is_flag = |line: &str| line.trim_start().starts_with('-') && line.len() - line.trim_start().len() <= 6;

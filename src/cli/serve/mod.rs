@@ -1,6 +1,8 @@
 //! `loopswap serve`: the Greeter, and the Blocks of a file, on the loop that is asked for.
 
+mod admin;
 mod observe;
+mod reflection;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::blocks::{BLOCKS_MAX, BlocksServer, FileBlocks, Store};
+use crate::cli::serve::admin::AdminArgs;
 use crate::cli::terminal::{coloured, fail};
 use crate::cli::{ADDR, duration, runtime_words};
 use crate::greeter::{GreeterServer, Hello};
@@ -80,6 +83,9 @@ pub(super) struct Args {
     /// Say where it listens, and log, as JSON lines [default: no].
     #[arg(long, env = "LOOPSWAP_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
+
+    #[command(flatten)]
+    admin: AdminArgs,
 }
 
 /// The engines' words.
@@ -143,6 +149,7 @@ fn serve(args: &Args) -> Result<(), Error> {
     let http2: Http2 = args.http2.parse()?;
     let limits = Limits { handshake_timeout: args.handshake_timeout, stall_timeout: args.stall_timeout, ..Limits::default() };
     let blocks = blocks(args)?;
+    let admin = args.admin.clone();
     let builder = Server::builder()
         .listen(&args.addr)
         .workers(args.workers)
@@ -150,12 +157,13 @@ fn serve(args: &Args) -> Result<(), Error> {
         .drain_timeout(args.drain_timeout)
         .http2(http2)
         .limits(limits);
-    let mut running = args.observe.apply(builder).start(event_loop, move |worker| {
+    let mut running = args.observe.apply(args.admin.configure(builder)).start(event_loop, move |worker| {
         let router = Router::new().add(GreeterServer::new(Hello));
-        match &blocks {
+        let router = match &blocks {
             Some(store) => router.add(BlocksServer::new(FileBlocks::new(Arc::clone(store), worker.index as u64))),
             None => router,
-        }
+        };
+        admin.add_to(router)
     })?;
     running.drain_on_signals()?;
     let address = running.local_addr();

@@ -12,7 +12,7 @@ use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic_prost::ProstCodec;
 
-use crate::raw::{Connection, Fields, code, hello as on_the_wire, rst_stream};
+use crate::raw::{Connection, Fields, code, hello as on_the_wire, rst_stream, status};
 use crate::support::{block_on, client, eventually, hello};
 
 use super::scrape::{Metrics, scrape, serve_measured};
@@ -128,7 +128,7 @@ fn unknown_methods_have_one_label(runtime: &str, engine: &str) {
     for n in 0..N {
         let path = [format!("/helloworld.Greeter/No{n}"), format!("/no.Service{n}/SayHello"), format!("/{n}")][n % 3].clone();
         let stream = connection.request(&Fields::hello().set(":path", path), &on_the_wire("Joe", 0));
-        assert_eq!(crate::raw::status(connection.response(stream)), Code::Unimplemented as i32);
+        assert_eq!(connection.response(stream).grpc(), Some(status::UNIMPLEMENTED));
     }
     let stream = connection.begin(&Fields::hello().set("content-type", "text/html"));
     connection.response(stream);
@@ -244,14 +244,14 @@ fn methods_of_tonic_are_told_apart_once_they_answer(runtime: &str, engine: &str)
     for n in 0..100 {
         let fields = Fields::hello().set(":path", format!("/helloworld.Greeter/No{n}"));
         let stream = connection.request(&fields, &on_the_wire("Joe", 0));
-        assert_eq!(crate::raw::status(connection.response(stream)), Code::Unimplemented as i32);
+        assert_eq!(connection.response(stream).grpc(), Some(status::UNIMPLEMENTED));
     }
     let n_series = render().samples.len();
     for _ in 0..10 {
         connection.greets();
     }
     let stream = connection.hello("Joe", -1);
-    assert_eq!(crate::raw::status(connection.response(stream)), Code::InvalidArgument as i32);
+    assert_eq!(connection.response(stream).grpc(), Some(status::INVALID_ARGUMENT));
     let found = render();
     let known = [("grpc_service", "helloworld.Greeter"), ("grpc_method", "SayHello"), ("grpc_type", "unknown")];
     assert_eq!(found.sum("grpc_server_handled_total", &[&known[..], &[("grpc_code", "OK")]].concat()), 10.0);

@@ -1,13 +1,12 @@
 //! Ready is who serves: not before all workers listen, and not from the drain's start.
 
 use std::net::TcpListener;
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use loopswap::greeter::{GreeterServer, Hello};
-use loopswap::{Error, Loop, Server, Started};
+use loopswap::{Error, Http2, Loop, Server, Started};
 use rustix::process::Signal;
 
 use crate::raw::Connection;
@@ -15,8 +14,7 @@ use crate::support::eventually;
 
 use super::scrape::{get, serve_measured};
 
-crate::on_every_loop_and_engine!(not_while_it_drains);
-crate::on_every_loop!(not_before_all_workers_listen);
+crate::on_every_loop_and_engine!(not_while_it_drains, not_before_all_workers_listen);
 
 fn not_while_it_drains(runtime: &str, engine: &str) {
     let (mut server, addr) = serve_measured(runtime, engine, &["--drain-timeout", "30s"]);
@@ -34,15 +32,15 @@ fn not_while_it_drains(runtime: &str, engine: &str) {
     assert_eq!(server.wait().code(), Some(0), "{}", server.stderr().so_far());
 }
 
-fn not_before_all_workers_listen(runtime: &str) {
+fn not_before_all_workers_listen(runtime: &str, engine: &str) {
     // A port that is free: the endpoint is asked before the server can say where it is.
     let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (go, waits) = mpsc::channel::<()>();
     let waits = Arc::new(Mutex::new(waits));
     let starting = thread::spawn({
-        let event_loop = Loop::choose(runtime).unwrap();
+        let (event_loop, engine) = (Loop::choose(runtime).unwrap(), engine.parse::<Http2>().unwrap());
         move || {
-            let builder = Server::builder().listen("127.0.0.1:0").workers(2).metrics_addr(addr.to_string());
+            let builder = Server::builder().listen("127.0.0.1:0").workers(2).http2(engine).metrics_addr(addr.to_string());
             builder.start_with(event_loop, async move |worker| {
                 while worker.index == 1 && waits.lock().unwrap().try_recv().is_err() {
                     loopswap::rt::sleep(Duration::from_millis(5)).await;
