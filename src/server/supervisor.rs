@@ -17,7 +17,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::{oneshot, watch};
 
-use crate::observe::{Endpoint, Source};
+use crate::observe::{Endpoint, Observer, Source};
 use crate::server::health::Health;
 use crate::server::hooks::{self, Started};
 use crate::server::orders::Orders;
@@ -303,11 +303,13 @@ where
             health.add(router.services());
             router = router.add(health.service(handle.phase()));
         }
+        // Before it is ready: who serves is seen.
+        let observer = Observer::new(&setup.observe, &on, this.index, &router);
         let _ = ready.send((this.index, Told::Ready));
         drop(ready);
         let served = match started.await {
             Ok(listener) => {
-                worker::serve(on, this.index, listener, router, setup, Orders::new(handle)).await.map_err(|error| error.to_string())
+                worker::serve(on, listener, router, setup, observer, Orders::new(handle)).await.map_err(|error| error.to_string())
             }
             // The same.
             Err(_) => Ok(0),

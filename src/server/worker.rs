@@ -33,22 +33,21 @@ pub(super) struct Setup {
     pub(super) observe: Wanted,
 }
 
-/// Serves, as the worker of this number, until the supervisor says otherwise, and all connections have ended. Returns how many of them were cut.
+/// Serves until the supervisor says otherwise, and all connections have ended. Returns how many of them were cut.
 ///
 /// # Errors
 ///
 /// The loop refuses the listener.
 pub(super) async fn serve<R: Runtime>(
     runtime: R,
-    index: usize,
     listener: BoundListener,
     router: Router,
     setup: Setup,
+    observer: Option<Rc<Observer>>,
     mut orders: Orders,
 ) -> io::Result<usize> {
     let mut listener = runtime.listen(listener)?;
-    let Setup { http2, limits, counters, drain_timeout, observe } = setup;
-    let observer = Observer::new(&observe, &runtime, index, &router);
+    let Setup { http2, limits, counters, drain_timeout, .. } = setup;
     let phases = Phases::new(observer.clone());
     let house = Rc::new(House { limits: Rc::new(limits), counters, observer });
     let start = |connection: R::Connection| {

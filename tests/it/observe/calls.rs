@@ -1,8 +1,8 @@
 //! Calls are counted: each once, under its method and the code that it ended with, whatever ended it.
 
 use std::net::SocketAddr;
+use std::thread::{self, JoinHandle};
 
-use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use loopswap::greeter::stock::greeter_server::GreeterServer as TonicGreeterServer;
 use loopswap::greeter::{Hello, HelloReply, HelloRequest};
@@ -13,9 +13,9 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic_prost::ProstCodec;
 
 use crate::raw::{Connection, Fields, code, hello as on_the_wire, rst_stream, status};
-use crate::support::{block_on, client, eventually, hello};
+use crate::support::{block_on, eventually};
 
-use super::scrape::{Metrics, scrape, serve_measured};
+use super::scrape::{Metrics, scrape, serve_measured, serve_measured_by};
 
 crate::on_every_loop_and_engine!(
     are_what_was_called_while_they_are_scraped,
@@ -49,20 +49,18 @@ fn assert_whole(metrics: &Metrics) {
 }
 
 fn are_what_was_called_while_they_are_scraped(runtime: &str, engine: &str) {
-    let (server, metrics) = serve_measured(runtime, engine, &["--workers", "2"]);
+    let (server, metrics) = serve_measured_by(2, runtime, engine, &[]);
     const N_CLIENTS: usize = 4;
     const N_ROUNDS: usize = 25;
-    let load = std::thread::spawn({
-        let addr = server.addr();
-        move || block_on(async { join_all((0..N_CLIENTS).map(|_| one_client(addr, N_ROUNDS))).await })
-    });
+    let addr = server.addr();
+    let load: Vec<_> = (0..N_CLIENTS).map(|_| thread::spawn(move || one_client(addr, N_ROUNDS))).collect();
     let mut last = 0.0;
-    while !load.is_finished() {
+    while !load.iter().all(JoinHandle::is_finished) {
         let started = scrape(metrics).sum("grpc_server_started_total", &METHOD);
         assert!(started >= last, "a counter goes back from {last} to {started}");
         last = started;
     }
-    load.join().expect("all calls ended as they should");
+    load.into_iter().for_each(|client| client.join().expect("all calls ended as they should"));
     let each = (N_CLIENTS * N_ROUNDS) as f64;
     let found = scrape(metrics);
     for code in ["OK", "InvalidArgument", "DeadlineExceeded"] {
@@ -90,16 +88,14 @@ fn are_what_was_called_while_they_are_scraped(runtime: &str, engine: &str) {
 }
 
 /// In each round a good call, a bad one and a late one.
-async fn one_client(addr: SocketAddr, n_rounds: usize) {
-    let mut client = client(addr).await;
+fn one_client(addr: SocketAddr, n_rounds: usize) {
+    let mut connection = Connection::open(addr, &[]);
     for _ in 0..n_rounds {
-        hello(&mut client, "Joe", 0).await.expect("it is a good call");
-        assert_eq!(hello(&mut client, "Joe", -1).await.unwrap_err().code(), Code::InvalidArgument);
-        let mut late = Request::new(HelloRequest { name: "Joe".into(), sleep_millisecond: 60_000 });
-        late.metadata_mut().insert("grpc-timeout", "5m".parse().expect("it is a value"));
-        let (metadata, extensions, message) = late.into_parts();
-        let late = tonic::Request::from_parts(metadata, extensions, message);
-        assert_eq!(client.say_hello(late).await.unwrap_err().code(), Code::DeadlineExceeded);
+        connection.greets();
+        let bad = connection.hello("Joe", -1);
+        let late = connection.request(&Fields::hello().with("grpc-timeout", "5m"), &on_the_wire("Joe", 60_000));
+        assert_eq!(connection.response(bad).grpc(), Some(status::INVALID_ARGUMENT));
+        assert_eq!(connection.response(late).grpc(), Some(status::DEADLINE_EXCEEDED));
     }
 }
 

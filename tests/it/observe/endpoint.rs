@@ -65,7 +65,8 @@ fn clients_that_trickle_are_cut() {
     let n_fds = server.n_fds();
     let start = Instant::now();
     let slow: Vec<TcpStream> = (0..100).map(|_| connect(addr)).collect();
-    crate::support::eventually("sixteen are taken", || (server.n_fds() >= n_fds + 16).then_some(()));
+    // The client above may have been counted.
+    crate::support::eventually("sixteen are taken", || (server.n_fds() >= n_fds + 15).then_some(()));
     // Bytes do not prolong it.
     let mut first = &slow[0];
     let closed = loop {

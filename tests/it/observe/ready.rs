@@ -17,13 +17,15 @@ use super::scrape::{get, serve_measured};
 crate::on_every_loop_and_engine!(not_while_it_drains, not_before_all_workers_listen);
 
 fn not_while_it_drains(runtime: &str, engine: &str) {
-    let (mut server, addr) = serve_measured(runtime, engine, &["--drain-timeout", "30s"]);
+    let (mut server, addr) = serve_measured(runtime, engine, &["--drain-timeout", "30s", "--drain-delay", "1s"]);
     assert_eq!(get(addr, "/readyz").status, 200);
     let mut connection = Connection::open(server.addr(), &[]);
     let call = connection.hello("Joe", 2000);
     eventually("the call is under way", || get(addr, "/metrics").body.contains("SayHello\",loop=\"").then_some(()));
     server.signal(Signal::TERM);
     eventually("it is not ready", || (get(addr, "/readyz").status == 503).then_some(()));
+    // Whoever comes now is served: balancers have not read it yet.
+    Connection::open(server.addr(), &[]).greets();
     // While it drains it lives, and tells what it does.
     assert_eq!(get(addr, "/healthz").status, 200);
     assert!(get(addr, "/metrics").body.contains("\nloopswap_serving 0\n"));

@@ -4,11 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::net::SocketAddr;
 
-use crate::support::{Served, connect, serve, until_closed};
+use crate::support::{Served, connect, loopswap, served, until_closed};
 
 /// Serves on this loop and engine, with metrics.
 pub(super) fn serve_measured(runtime: &str, engine: &str, args: &[&str]) -> (Served, SocketAddr) {
-    let served = serve(runtime, &[&["--http2", engine, "--metrics", "127.0.0.1:0"], args].concat());
+    serve_measured_by(1, runtime, engine, args)
+}
+
+/// The same, by so many workers.
+pub(super) fn serve_measured_by(n_workers: usize, runtime: &str, engine: &str, args: &[&str]) -> (Served, SocketAddr) {
+    let mut command = loopswap();
+    command.args(["serve", "--runtime", runtime, "--http2", engine, "--addr", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]);
+    let served = served(command.args(["--workers", &n_workers.to_string()]).args(args));
     let addr = metrics_addr(&served);
     (served, addr)
 }
