@@ -55,7 +55,7 @@ mod server;
 pub mod service;
 
 pub use error::{Error, ErrorKind};
-pub use grpc::{MessageLimits, Replies, Request, Response, Streaming, current_deadline};
+pub use grpc::{Compression, MessageCompression, MessageLimits, Replies, Request, Response, Streaming, current_deadline};
 pub use http2::Limits;
 pub use observe::{Metrics, TextFormat};
 pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
@@ -63,6 +63,7 @@ pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
 pub use server::Lone;
 pub use server::{Builder, Counters, Handle, Health, Http2, Running, Server, ServingStatus, Started};
 pub use service::{LocalService, Methods, Router, TonicService};
+pub use tonic::codec::CompressionEncoding;
 pub use tonic::{Code, Status, metadata};
 
 #[cfg(doctest)]

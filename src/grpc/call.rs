@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use loopswap_rt::deadline_after;
@@ -12,6 +12,7 @@ use crate::grpc::answer::{Answer, Stage};
 use crate::grpc::deadline::Within;
 use crate::grpc::encoding::Encoding;
 use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
+use crate::grpc::inflation::Inflation;
 use crate::grpc::verdict::{deadline_exceeded, judge, read_timeout};
 use crate::grpc::{CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
 use crate::http2::ErrorCode;
@@ -35,6 +36,8 @@ pub(crate) struct Call {
 enum State {
     /// The request's one message is not whole yet.
     Gathering { method: Rc<dyn TakesOne>, head: Head, gathered: Vec<u8> },
+    /// It is, but compressed.
+    Inflating { method: Rc<dyn TakesOne>, head: Head, inflation: Box<Inflation> },
     /// The handler runs; what arrives goes to its inbox, if it has one.
     Running { work: Work, inbox: Option<Rc<Inbox>>, plain: bool },
     /// The answer is complete.
@@ -63,7 +66,7 @@ impl Call {
         now: Instant,
     ) -> Option<Self> {
         let (transport, watched) = Watched::over(observer, transport, now);
-        let answer = Answer::new(transport, id);
+        let mut answer = Answer::new(transport, id);
         // The router is the connection's, as the heads are: what it once said of a head stays true.
         let admitted = head.with_verdict(
             |head| judge(router, head),
@@ -73,7 +76,7 @@ impl Call {
                     watched.name(Some(&head));
                 }
                 match verdict {
-                    Ok(admitted) => Some((admitted.route.clone(), admitted.timeout, admitted.expects_continue)),
+                    Ok(admitted) => Some((admitted.route.clone(), admitted.opening, admitted.timeout, admitted.expects_continue)),
                     Err(refusal) => {
                         refusal.answer(&answer);
                         None
@@ -81,7 +84,8 @@ impl Call {
                 }
             },
         );
-        let (route, mut timeout, expects_continue) = admitted?;
+        let (route, opening, mut timeout, expects_continue) = admitted?;
+        answer.open_with(opening);
         if let Some(own) = head.own_timeout()
             && !matches!(route, Route::Plain(_))
         {
@@ -126,7 +130,7 @@ impl Call {
                 }
             }
             State::Running { inbox: Some(inbox), .. } => inbox.put(bytes, end),
-            State::Running { inbox: None, .. } | State::Over => self.answer.release(bytes.len()),
+            State::Running { inbox: None, .. } | State::Inflating { .. } | State::Over => self.answer.release(bytes.len()),
         }
     }
 
@@ -137,8 +141,12 @@ impl Call {
 
     /// Runs the handler. Ready: the answer is complete.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let State::Inflating { inflation, .. } = &mut self.state {
+            let inflated = ready!(inflation.poll(cx));
+            self.take_inflated(inflated);
+        }
         match &mut self.state {
-            State::Gathering { .. } => Poll::Pending,
+            State::Gathering { .. } | State::Inflating { .. } => Poll::Pending,
             State::Over => Poll::Ready(()),
             State::Running { work, .. } => {
                 let answer = &self.answer;
@@ -165,7 +173,7 @@ impl Call {
 
     fn start(&mut self, head: Head, plain: bool, start: impl FnOnce(Rc<Inbox>, Origin, &mut Answer) -> Work) {
         let inbox = Rc::new(self.answer.inbox());
-        let origin = Origin { head, deadline: self.deadline };
+        let origin = Origin { head, deadline: self.deadline, encoding: None };
         let answer = &mut self.answer;
         match inside(self.deadline, &self.watched, || start(Rc::clone(&inbox), origin, answer)) {
             Some(work) => self.state = State::Running { work, inbox: Some(inbox), plain },
@@ -178,21 +186,32 @@ impl Call {
         let State::Gathering { method, head, .. } = mem::replace(&mut self.state, State::Over) else {
             unreachable!("a message is taken where one is gathered");
         };
-        let decode_bytes_max = method.decode_bytes_max();
-        let (message, encoding) = match one_message(bytes, decode_bytes_max, &head) {
-            Ok(found) => found,
-            Err(status) => return self.answer.status(&status),
+        let decode_bytes_max = method.terms().limits.decode_bytes_max;
+        match one_message(bytes, decode_bytes_max, &head) {
+            Ok((message, None)) => self.dispatch(&*method, head, message, None),
+            Ok((message, Some(encoding))) => match self.answer.inflation(encoding, message, decode_bytes_max) {
+                Ok(inflation) => self.state = State::Inflating { method, head, inflation: Box::new(inflation) },
+                Err(status) => self.answer.status(&status),
+            },
+            Err(status) => self.answer.status(&status),
+        }
+    }
+
+    /// The message is inflated, or never will be.
+    fn take_inflated(&mut self, inflated: Result<Vec<u8>, Status>) {
+        let State::Inflating { method, head, inflation } = mem::replace(&mut self.state, State::Over) else {
+            unreachable!("a message is inflated where one is being inflated");
         };
-        let inflated;
-        let message = match encoding.map(|encoding| encoding.inflate(message, decode_bytes_max)) {
-            None => message,
-            Some(Ok(bytes)) => {
-                inflated = bytes;
-                &inflated
-            }
-            Some(Err(status)) => return self.answer.status(&status),
-        };
-        let origin = Origin { head, deadline: self.deadline };
+        match inflated {
+            Ok(message) => self.dispatch(&*method, head, &message, Some(inflation.encoding())),
+            Err(status) => self.answer.status(&status),
+        }
+    }
+
+    /// Runs the handler with its message, which was compressed so.
+    #[inline]
+    fn dispatch(&mut self, method: &dyn TakesOne, head: Head, message: &[u8], encoding: Option<Encoding>) {
+        let origin = Origin { head, deadline: self.deadline, encoding };
         let answer = &mut self.answer;
         match inside(self.deadline, &self.watched, || method.start(message, origin, answer)) {
             Some(Ok(work)) => self.state = State::Running { work, inbox: None, plain: false },
@@ -222,7 +241,7 @@ impl Call {
             let gathered = mem::take(gathered);
             return self.take(&gathered);
         }
-        let refused = match Prefix::parse(gathered, method.decode_bytes_max(), || head.encoding()) {
+        let refused = match Prefix::parse(gathered, method.terms().limits.decode_bytes_max, || head.encoding()) {
             Ok(Some(prefix)) if gathered.len() > PREFIX_BYTES + prefix.len => Some(several_messages()),
             Ok(_) => None,
             Err(status) => Some(status),
@@ -261,7 +280,7 @@ impl Call {
                     self.answer.partials().give_back(gathered.len());
                 }
             }
-            State::Over => {}
+            State::Inflating { .. } | State::Over => {}
         }
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use tonic::Status;
 
-use crate::grpc::{Answer, Inbox, Origin};
+use crate::grpc::{Answer, Inbox, Origin, Terms};
 
 /// A call's work under way: all of it, from the request to the last byte of the answer, in one box.
 pub(crate) type Work = Pin<Box<dyn Running>>;
@@ -47,10 +47,10 @@ pub(crate) trait TakesOne {
     /// Its kind.
     fn kind(&self) -> Kind;
 
-    /// The largest message that it takes.
-    fn decode_bytes_max(&self) -> usize;
+    /// What it asks of messages.
+    fn terms(&self) -> &Terms;
 
-    /// Begins with this message, which is not kept.
+    /// Begins with this message, inflated, which is not kept.
     ///
     /// # Errors
     ///
@@ -62,6 +62,9 @@ pub(crate) trait TakesOne {
 pub(crate) trait TakesMany {
     /// Its kind.
     fn kind(&self) -> Kind;
+
+    /// What it asks of messages; `None` if it judges them by itself.
+    fn terms(&self) -> Option<&Terms>;
 
     /// Begins.
     fn start(&self, inbox: Rc<Inbox>, origin: Origin, answer: &mut Answer) -> Work;
@@ -86,6 +89,14 @@ impl Route {
         match self {
             Self::TakesOne(method) => method.kind(),
             Self::TakesMany(method) | Self::Tonic(method) | Self::Plain(method) => method.kind(),
+        }
+    }
+
+    /// What a local method asks of messages.
+    pub(super) fn terms(&self) -> Option<&Terms> {
+        match self {
+            Self::TakesOne(method) => Some(method.terms()),
+            Self::TakesMany(method) | Self::Tonic(method) | Self::Plain(method) => method.terms(),
         }
     }
 }

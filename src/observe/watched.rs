@@ -13,7 +13,7 @@ use tonic::Code;
 use tracing::Span;
 use tracing::span::Entered;
 
-use crate::grpc::{CallId, Head, Kind, Partials, Peer, ResponseHead, Trailers, Transport};
+use crate::grpc::{CallId, Head, Kind, Opening, Partials, Peer, ResponseHead, Trailers, Transport};
 use crate::http2::ErrorCode;
 use crate::observe::counts::MethodCounts;
 use crate::observe::messages::Messages;
@@ -189,7 +189,7 @@ impl Transport for Watched {
     fn head(&self, call: CallId, head: ResponseHead<'_>, end: bool) {
         let code = match &head {
             ResponseHead::Fields(status, fields) if end => Some(code_of(*status, fields)),
-            ResponseHead::Fields(..) | ResponseHead::Grpc => None,
+            ResponseHead::Fields(..) | ResponseHead::Grpc(_) => None,
         };
         self.transport.head(call, head, end);
         match code {
@@ -220,8 +220,8 @@ impl Transport for Watched {
         self.ended(code);
     }
 
-    fn reply(&self, call: CallId, write: &mut dyn FnMut(&mut Vec<u8>)) {
-        self.transport.reply(call, write);
+    fn reply(&self, call: CallId, opening: Opening, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        self.transport.reply(call, opening, write);
         self.add_messages(1, 1);
         self.ended(Code::Ok);
     }

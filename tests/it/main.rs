@@ -9,6 +9,7 @@ mod attacks;
 mod blocks;
 mod channel;
 mod command_line;
+mod compression;
 mod descriptors;
 mod drain;
 mod drain_frames;

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use loopswap::greeter::{Greeter, GreeterClient, GreeterServer, HelloReply, HelloRequest};
-use loopswap::{Builder, Request, Response, Server, Status};
+use loopswap::{Builder, Http2, Request, Response, Router, Server, Status};
 use rustix::process::{Pid, Signal, kill_process};
 use tonic::transport::{Channel, Endpoint};
 
@@ -291,6 +291,19 @@ pub(crate) fn serve_puppet(runtime: &str, configure: impl FnOnce(Builder) -> Bui
     let builder = configure(Server::builder().listen("127.0.0.1:0").workers(1));
     let hosted = host(builder, runtime, move |_| GreeterServer::new(service.clone()));
     (hosted.with_puppet(puppet.clone()), puppet)
+}
+
+/// Serves these services in this process, on one worker, and runs a case against them.
+pub(crate) fn with_services(
+    runtime: &str,
+    engine: &str,
+    services: impl Fn() -> Router + Send + Sync + 'static,
+    case: impl FnOnce(SocketAddr),
+) {
+    let engine: Http2 = engine.parse().expect("there is such an engine");
+    let builder = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine);
+    let hosted = host(builder, runtime, move |_| services());
+    case(hosted.local_addr().as_tcp().expect("it listens on TCP"));
 }
 
 /// Runs a client's future, with an end to its patience.
