@@ -172,15 +172,13 @@ fn serve(args: &Args) -> Result<(), Error> {
         tracing::info!("metrics at http://{metrics}/metrics");
     }
     let line = if args.json {
-        json!({
-            "event": "listening",
-            "addr": address.to_string(),
-            "runtime": name,
-            "http2": http2.name(),
-            "workers": args.workers,
-            "metrics": metrics.map(|address| address.to_string()),
-        })
-        .to_string()
+        let mut said = json!({
+            "event": "listening", "addr": address.to_string(), "runtime": name, "http2": http2.name(), "workers": args.workers
+        });
+        if let Some(metrics) = metrics {
+            said["metrics"] = metrics.to_string().into();
+        }
+        said.to_string()
     } else {
         let workers = if args.workers == 1 { "worker" } else { "workers" };
         format!("listening on {address} ({name}, {http2}, {} {workers})", args.workers)

@@ -6,12 +6,13 @@ use std::thread::{self, JoinHandle};
 use futures_util::{StreamExt, stream};
 use loopswap::greeter::stock::greeter_server::GreeterServer as TonicGreeterServer;
 use loopswap::greeter::{Hello, HelloReply, HelloRequest};
-use loopswap::{Http2, LocalService, Loop, Methods, Replies, Request, Response, Router, Server, Status, Streaming, TextFormat};
+use loopswap::{Http2, LocalService, Methods, Replies, Request, Response, Router, Server, Status, Streaming, TextFormat};
 use tonic::Code;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic_prost::ProstCodec;
 
+use crate::leaks;
 use crate::raw::{Connection, Fields, code, hello as on_the_wire, rst_stream, status};
 use crate::support::{block_on, eventually};
 
@@ -201,8 +202,8 @@ fn requests(n: usize) -> Vec<HelloRequest> {
 fn every_kind_of_method_is_counted_by_its_messages(runtime: &str, engine: &str) {
     let metrics = loopswap::Metrics::new();
     let builder = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine.parse::<Http2>().unwrap()).metrics(&metrics);
-    let running = builder.start(Loop::choose(runtime).unwrap(), |_| Router::new().add(Kinds)).expect("the loop runs here");
-    let addr = running.local_addr().as_tcp().unwrap();
+    let server = leaks::host(builder, runtime, |_| Router::new().add(Kinds));
+    let addr = server.local_addr().as_tcp().unwrap();
     block_on(async {
         let mut client = raw_client(addr).await;
         assert_eq!(exchange(&mut client, "/test.Kinds/Collect", requests(7)).await, (1, Code::Ok));
@@ -229,9 +230,8 @@ fn every_kind_of_method_is_counted_by_its_messages(runtime: &str, engine: &str) 
 fn methods_of_tonic_are_told_apart_once_they_answer(runtime: &str, engine: &str) {
     let metrics = loopswap::Metrics::new();
     let builder = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine.parse::<Http2>().unwrap()).metrics(&metrics);
-    let router = |_: &loopswap::rt::Worker| Router::new().add_tonic(TonicGreeterServer::new(Hello));
-    let running = builder.start(Loop::choose(runtime).unwrap(), router).expect("the loop runs here");
-    let mut connection = Connection::open(running.local_addr().as_tcp().unwrap(), &[]);
+    let server = leaks::host(builder, runtime, |_| Router::new().add_tonic(TonicGreeterServer::new(Hello)));
+    let mut connection = Connection::open(server.local_addr().as_tcp().unwrap(), &[]);
     let render = || Metrics::parse(&metrics.render(TextFormat::Prometheus));
     // Under way, and not known yet.
     connection.hello("Joe", 60_000);

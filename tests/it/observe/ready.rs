@@ -6,9 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use loopswap::greeter::{GreeterServer, Hello};
-use loopswap::{Error, Http2, Loop, Server, Started};
+use loopswap::{Http2, Server};
 use rustix::process::Signal;
 
+use crate::leaks;
 use crate::raw::Connection;
 use crate::support::eventually;
 
@@ -40,14 +41,14 @@ fn not_before_all_workers_listen(runtime: &str, engine: &str) {
     let (go, waits) = mpsc::channel::<()>();
     let waits = Arc::new(Mutex::new(waits));
     let starting = thread::spawn({
-        let (event_loop, engine) = (Loop::choose(runtime).unwrap(), engine.parse::<Http2>().unwrap());
+        let (runtime, engine) = (runtime.to_owned(), engine.parse::<Http2>().unwrap());
         move || {
             let builder = Server::builder().listen("127.0.0.1:0").workers(2).http2(engine).metrics_addr(addr.to_string());
-            builder.start_with(event_loop, async move |worker| {
+            leaks::host_with(builder, &runtime, async move |worker| {
                 while worker.index == 1 && waits.lock().unwrap().try_recv().is_err() {
                     loopswap::rt::sleep(Duration::from_millis(5)).await;
                 }
-                Ok::<_, Error>(Started::new(GreeterServer::new(Hello)))
+                (GreeterServer::new(Hello).into(), async {})
             })
         }
     });
@@ -57,11 +58,10 @@ fn not_before_all_workers_listen(runtime: &str, engine: &str) {
         assert_eq!(get(addr, "/readyz").status, 503);
     }
     go.send(()).unwrap();
-    let running = starting.join().unwrap().expect("the loop runs here");
+    let server = starting.join().expect("the loop runs here");
     assert_eq!(get(addr, "/readyz").status, 200);
-    assert_eq!(running.metrics_addr(), Some(addr));
-    running.handle().drain();
+    server.handle().drain();
     assert_eq!(get(addr, "/readyz").status, 503);
-    running.wait().expect("there was nothing to cut");
+    drop(server);
     assert!(std::net::TcpStream::connect(addr).is_err(), "it ends with the server");
 }
