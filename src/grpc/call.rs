@@ -8,13 +8,14 @@ use std::time::Instant;
 use loopswap_rt::deadline_after;
 use tonic::Status;
 
+use crate::grpc::admission::Permit;
 use crate::grpc::answer::{Answer, Stage};
 use crate::grpc::deadline::Within;
 use crate::grpc::encoding::Encoding;
 use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
 use crate::grpc::inflation::Inflation;
 use crate::grpc::verdict::{deadline_exceeded, judge, read_timeout};
-use crate::grpc::{CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
+use crate::grpc::{Admission, CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
 use crate::http2::ErrorCode;
 use crate::observe::{Observer, Watched};
 use crate::service::Router;
@@ -31,6 +32,27 @@ pub(crate) struct Call {
     state: State,
     /// What looks at it, if anything does.
     watched: Option<Rc<Watched>>,
+    /// Its place among the worker's calls, where those are counted.
+    permit: Option<Permit>,
+}
+
+/// A request whose head has come, and who else has to do with it.
+pub(crate) struct Arrival<'a> {
+    pub(crate) head: Head,
+    /// It has no body.
+    pub(crate) ends: bool,
+    pub(crate) now: Instant,
+    /// Asked, where the worker has one, with the number of the connection's calls under way.
+    pub(crate) admission: Option<(&'a Rc<Admission>, usize)>,
+    pub(crate) observer: Option<&'a Rc<Observer>>,
+}
+
+impl Arrival<'_> {
+    /// It has come now, and concerns nobody else.
+    #[cfg(test)]
+    pub(super) fn alone(head: Head, ends: bool) -> Self {
+        Self { head, ends, now: Instant::now(), admission: None, observer: None }
+    }
 }
 
 enum State {
@@ -55,16 +77,9 @@ pub(crate) fn refuse_headers(transport: Rc<dyn Transport>, id: CallId, observer:
 }
 
 impl Call {
-    /// Routes and judges a request. `ends`: it has no body. `None`: it was refused, and that was answered already.
-    pub(crate) fn open(
-        router: &Router,
-        head: Head,
-        transport: Rc<dyn Transport>,
-        id: CallId,
-        ends: bool,
-        observer: Option<&Rc<Observer>>,
-        now: Instant,
-    ) -> Option<Self> {
+    /// Routes and judges a request. `None`: it was refused, and that was answered already.
+    pub(crate) fn open(router: &Router, arrival: Arrival<'_>, transport: Rc<dyn Transport>, id: CallId) -> Option<Self> {
+        let Arrival { head, ends, now, admission, observer } = arrival;
         let (transport, watched) = Watched::over(observer, transport, now);
         let mut answer = Answer::new(transport, id);
         // The router is the connection's, as the heads are: what it once said of a head stays true.
@@ -97,11 +112,21 @@ impl Call {
                 }
             }
         }
+        let permit = match admission {
+            Some((admission, n_calls)) if !matches!(route, Route::Plain(_)) => match admission.admit(&head, n_calls) {
+                Ok(permit) => permit,
+                Err(refusal) => {
+                    refusal.answer(&answer);
+                    return None;
+                }
+            },
+            _ => None,
+        };
         if expects_continue && !ends {
             answer.go_ahead();
         }
         let deadline = timeout.map(|timeout| deadline_after(now, timeout));
-        let mut call = Self { answer, deadline, state: State::Over, watched };
+        let mut call = Self { answer, deadline, state: State::Over, permit, watched };
         match route {
             Route::TakesOne(method) => call.state = State::Gathering { method, head, gathered: Vec::new() },
             Route::TakesMany(method) | Route::Tonic(method) => {
@@ -148,6 +173,10 @@ impl Call {
         match &mut self.state {
             State::Gathering { .. } | State::Inflating { .. } => Poll::Pending,
             State::Over => Poll::Ready(()),
+            State::Running { .. } if self.permit.as_mut().is_some_and(|permit| !permit.may_run()) => {
+                self.shed();
+                Poll::Ready(())
+            }
             State::Running { work, .. } => {
                 let answer = &self.answer;
                 match inside(self.deadline, &self.watched, || work.as_mut().poll(cx, answer)) {
@@ -249,6 +278,14 @@ impl Call {
         if let Some(status) = refused {
             self.close();
             self.answer.status(&status);
+        }
+    }
+
+    /// The worker has fallen behind, and the handler has not begun.
+    fn shed(&mut self) {
+        self.close();
+        if let Some(permit) = &self.permit {
+            permit.refusal().answer(&self.answer);
         }
     }
 

@@ -93,7 +93,7 @@ impl Default for Limits {
 
 macro_rules! violations {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// A limit that a peer has reached.
+        /// A limit that was reached: of a connection by its peer, or of a worker by all of them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Violation {
@@ -149,6 +149,14 @@ violations! {
     EmptyFrames = "too_many_empty_frames",
     /// [`Limits::tiny_frames`].
     TinyFrames = "too_many_tiny_frames",
+    /// [`Overload::concurrent_calls_max`](crate::Overload::concurrent_calls_max): a call was refused.
+    WorkerCalls = "too_many_calls",
+    /// [`Overload::concurrent_calls_per_connection_max`](crate::Overload::concurrent_calls_per_connection_max): a call was refused.
+    ConnectionCalls = "too_many_calls_of_connection",
+    /// [`Overload::shed_lag`](crate::Overload::shed_lag): a call was refused.
+    WorkerLag = "fallen_behind",
+    /// [`Overload::partial_messages_bytes_max`](crate::Overload::partial_messages_bytes_max): a call was refused.
+    WorkerPartialMessages = "partial_messages_of_worker_too_large",
 }
 
 impl fmt::Display for Violation {

@@ -65,7 +65,7 @@ impl Engine for HyperEngine {
         });
         let mut streams = Streams::default();
         let deadlines = Deadlines::default();
-        let partials = Rc::new(Partials::new(limits.partial_messages_bytes_max));
+        let partials = Rc::new(Partials::new(Rc::clone(&house.partials)));
         let serving = http2::Builder::new(streams.executor())
             .timer(LoopTimer::default())
             // gRPC knows no date, and it would enter the header table anew every second.
@@ -77,17 +77,7 @@ impl Engine for HyperEngine {
             .max_send_buf_size(limits.send_buffer_bytes_max)
             .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
             .max_local_error_reset_streams(LOCAL_ERROR_RESETS_MAX)
-            .serve_connection(
-                io,
-                Calls::new(
-                    router,
-                    limits.send_buffer_bytes_max,
-                    deadlines.clone(),
-                    Rc::clone(&partials),
-                    Rc::clone(&peer),
-                    house.observer.clone(),
-                ),
-            );
+            .serve_connection(io, Calls::new(router, Rc::clone(&house), deadlines.clone(), Rc::clone(&partials), Rc::clone(&peer)));
         let mut serving = pin!(serving);
         let mut deadline = pin!(Some(runtime.sleep_until(deadline_after(runtime.now(), limits.handshake_timeout))));
         let mut draining = false;
@@ -113,7 +103,7 @@ impl Engine for HyperEngine {
             partials.set_in_turn(false);
             // Behind what may have opened calls.
             deadlines.poll(cx);
-            (0..partials.take_refused()).for_each(|_| house.counters.count(Violation::PartialMessages));
+            partials.take_refused().for_each(|violation| house.counters.count(violation));
             // After the connection was polled, which is what reads.
             if let Some(sleep) = deadline.as_mut().as_pin_mut() {
                 if handshake.is_done() {
@@ -126,7 +116,7 @@ impl Engine for HyperEngine {
             Poll::Pending
         })
         .await;
-        closed.log(&peer.remote);
+        closed.log(&peer.remote, &house.log, runtime.now());
         closed
     }
 }

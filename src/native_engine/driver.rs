@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 
 use loopswap_rt::{Connection as _, Runtime};
 
-use crate::grpc::{Call, CallId, Head, Partials, Transport, refuse_headers};
+use crate::grpc::{Arrival, Call, CallId, Head, Partials, Transport, refuse_headers};
 use crate::http2::{Connection, ErrorCode, Event, StreamKey, Violation};
-use crate::observe::Observer;
 use crate::server::{Closed, House, Phase, PhaseWatch};
 use crate::service::Router;
 
@@ -91,7 +90,7 @@ impl<R: Runtime> Future for Driver<R> {
         match turn {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(closed)) | Err(Ended(closed)) => {
-                closed.log(self.connection.peer_addr());
+                closed.log(self.connection.peer_addr(), &self.house.log, self.now);
                 Poll::Ready(closed)
             }
         }
@@ -104,7 +103,7 @@ impl<R: Runtime> Driver<R> {
     pub(super) fn new(runtime: R, connection: R::Connection, router: Router, house: Rc<House>, phases: PhaseWatch) -> Self {
         let now = runtime.now();
         let ready = Ready::new(house.limits.concurrent_streams_max as usize);
-        let partials = Partials::new(house.limits.partial_messages_bytes_max);
+        let partials = Partials::new(Rc::clone(&house.partials));
         let link = Rc::new(Link::new(Connection::new(Rc::clone(&house.limits), now), Arc::clone(&ready), partials));
         Self {
             runtime,
@@ -171,7 +170,7 @@ impl<R: Runtime> Driver<R> {
         }
         let Self { connection, link, calls, router, house, now, lingering, .. } = self;
         link.know_peer(connection);
-        let intake = Intake { link, calls, router, observer: house.observer.as_ref(), now: *now };
+        let intake = Intake { link, calls, router, house, now: *now };
         let received = connection.poll_receive(cx, |bytes| {
             if let Some(lingering) = lingering {
                 lingering.n_bytes_left = lingering.n_bytes_left.saturating_sub(bytes.len());
@@ -200,7 +199,7 @@ impl<R: Runtime> Driver<R> {
             let event = self.link.http2.borrow_mut().poll_event();
             let Some(event) = event else { return };
             let Self { link, calls, router, house, now, .. } = self;
-            Intake { link, calls, router, observer: house.observer.as_ref(), now: *now }.event(event);
+            Intake { link, calls, router, house, now: *now }.event(event);
         }
     }
 
@@ -269,8 +268,7 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn count_violations(&mut self) {
-        let n_refused = self.link.partials.take_refused();
-        let refused = std::iter::repeat_n(Violation::PartialMessages, n_refused);
+        let refused = self.link.partials.take_refused();
         for violation in self.link.http2.borrow_mut().take_violations().into_iter().chain(refused) {
             self.house.counters.count(violation);
             tracing::debug!(peer = %self.connection.peer_addr(), "limit reached: {violation}");
@@ -353,7 +351,7 @@ struct Intake<'a> {
     link: &'a Rc<Link>,
     calls: &'a mut Calls,
     router: &'a Router,
-    observer: Option<&'a Rc<Observer>>,
+    house: &'a House,
     now: Instant,
 }
 
@@ -380,7 +378,10 @@ impl Intake<'_> {
         match event {
             Event::Request { stream, head, end } => {
                 let id = CallId(stream.to_bits());
-                if let Some(call) = Call::open(self.router, Head::Native(head), self.transport(), id, end, self.observer, self.now) {
+                let admission = self.house.admission.as_ref().map(|admission| (admission, self.calls.len()));
+                let head = Head::Native(head);
+                let arrival = Arrival { head, ends: end, now: self.now, admission, observer: self.house.observer.as_ref() };
+                if let Some(call) = Call::open(self.router, arrival, self.transport(), id) {
                     self.calls.insert(stream, call);
                 }
             }
@@ -398,7 +399,9 @@ impl Intake<'_> {
                     self.calls.freshen(stream);
                 }
             }
-            Event::TooLarge { stream, .. } => refuse_headers(self.transport(), CallId(stream.to_bits()), self.observer, self.now),
+            Event::TooLarge { stream, .. } => {
+                refuse_headers(self.transport(), CallId(stream.to_bits()), self.house.observer.as_ref(), self.now)
+            }
             Event::Reset { stream, .. } => self.cancel(stream),
             Event::Room { stream } => self.link.wake_room(stream),
         }

@@ -11,9 +11,10 @@ use crate::http2::Limits;
 use crate::hyper_engine::HyperEngine;
 use crate::native_engine::NativeEngine;
 use crate::observe::{Metrics, Observer, Wanted};
+use crate::pulse::Pulse;
 use crate::server::engine::{Engine, House, Http2};
 use crate::server::phase::{Phase, Phases};
-use crate::server::{Closed, Counters};
+use crate::server::{Closed, Counters, Overload};
 use crate::service::Router;
 
 /// Serves connections one by one, on the loop of the current thread. No part of the library's face: it changes as its users want it to.
@@ -35,8 +36,9 @@ impl Lone {
     }
 
     fn with(limits: Limits, observer: Option<Rc<Observer>>) -> Self {
-        let house = House { limits: Rc::new(limits), counters: Arc::new(Counters::new()), observer: observer.clone() };
-        Self { phases: Phases::new(observer), house: Rc::new(house) }
+        let (counters, pulse) = (Arc::new(Counters::new()), Arc::new(Pulse::new()));
+        let house = House::new(limits, &Overload::default(), counters, pulse, observer.clone());
+        Self { phases: Phases::new(observer), house }
     }
 
     /// Serves a connection until it ends. `Err` says why that was not in order.

@@ -7,6 +7,7 @@
 //!   the handshake's deadline by.
 //! * `observe` is what is asked for of `crate::observe`.
 //! * `hooks` is what a worker does before it serves and after.
+//! * `overload` says when a worker has enough; `watchdog` sees loops that stand still; `peer_log` keeps peers from filling the log.
 //! * `lone` serves a connection that no worker has accepted.
 
 mod accept;
@@ -19,8 +20,11 @@ mod listen;
 mod lone;
 mod observe;
 mod orders;
+mod overload;
+mod peer_log;
 mod phase;
 mod supervisor;
+mod watchdog;
 mod worker;
 
 use std::num::NonZero;
@@ -43,6 +47,7 @@ pub use health::{Health, ServingStatus};
 pub use hooks::Started;
 pub(crate) use listen::bind;
 pub use lone::Lone;
+pub use overload::Overload;
 pub(crate) use phase::{Phase, PhaseWatch};
 pub use supervisor::{Handle, Running};
 
@@ -64,6 +69,7 @@ impl Server {
             health: None,
             http2: Http2::default(),
             limits: Limits::default(),
+            overload: Overload::default(),
             hook_timeout: hooks::HOOK_TIMEOUT,
             observe: Wanted::default(),
             metrics_address: None,
@@ -83,6 +89,7 @@ pub struct Builder {
     health: Option<Health>,
     http2: Http2,
     limits: Limits,
+    overload: Overload,
     hook_timeout: Duration,
     observe: Wanted,
     metrics_address: Option<String>,
@@ -140,6 +147,12 @@ impl Builder {
         self
     }
 
+    /// When a worker has enough.
+    pub fn overload(mut self, overload: Overload) -> Self {
+        self.overload = overload;
+        self
+    }
+
     /// Serves until SIGTERM or SIGINT, drains, and returns. `make_service` is called once on each worker, on its loop.
     ///
     /// # Errors
@@ -194,9 +207,10 @@ impl Builder {
         if matches!(address, Address::Unix(_)) && self.n_workers > 1 {
             return Err(Error::usage("a Unix socket cannot be spread over workers; ask for 1"));
         }
+        self.overload.check()?;
         let counters = Arc::new(Counters::new());
-        let setup =
-            worker::Setup { http2: self.http2, limits: self.limits, counters, drain_timeout: self.drain_timeout, observe: self.observe };
+        let Self { http2, limits, overload, drain_timeout, observe, .. } = self;
+        let setup = worker::Setup { http2, limits, overload, counters, drain_timeout, observe };
         Ok(supervisor::Plan {
             address,
             n_workers: self.n_workers,

@@ -18,10 +18,12 @@ use signal_hook::iterator::Signals;
 use tokio::sync::{oneshot, watch};
 
 use crate::observe::{Endpoint, Observer, Source};
+use crate::pulse::Pulse;
 use crate::server::health::Health;
 use crate::server::hooks::{self, Started};
 use crate::server::orders::Orders;
 use crate::server::phase::Phase;
+use crate::server::watchdog::Watchdog;
 use crate::server::worker::{self, Setup};
 use crate::server::{Counters, listen};
 use crate::{Error, ErrorKind};
@@ -104,6 +106,8 @@ pub struct Running {
     signals: Option<signal_hook::iterator::Handle>,
     /// Serves the metrics until all has ended.
     endpoint: Option<Endpoint>,
+    /// Until the end.
+    _watchdog: Option<Watchdog>,
 }
 
 impl Running {
@@ -223,12 +227,25 @@ where
     let (report, reports) = mpsc::channel();
     let start_hook = Arc::new(start_hook);
     let handle = Handle { orders: watch::Sender::new(Phase::Serving), counters: Arc::clone(&setup.counters), drain_delay };
-    let mut running =
-        Running { handle: handle.clone(), local_addr: address.clone(), threads: Vec::new(), reports, signals: None, endpoint };
+    let pulses: Vec<_> = (0..n_workers).map(|_| Arc::new(Pulse::new())).collect();
+    let watched = pulses.iter().enumerate().map(|(index, pulse)| (Worker::new(index).name, Arc::clone(pulse))).collect();
+    let watchdog = setup.overload.stall_log.map(|stall| Watchdog::start(watched, stall, Arc::clone(&setup.counters)));
+    let watchdog = watchdog
+        .transpose()
+        .map_err(|error| Error::new(ErrorKind::Worker, format!("the watchdog's thread cannot be started: {error}")).with_source(error))?;
+    let mut running = Running {
+        handle: handle.clone(),
+        local_addr: address.clone(),
+        threads: Vec::new(),
+        reports,
+        signals: None,
+        endpoint,
+        _watchdog: watchdog,
+    };
 
     // Declared after `running`: on the way out of an error they are dropped first, which ends the workers that wait for their listener.
     let mut starts = Vec::with_capacity(n_workers);
-    for index in 0..n_workers {
+    for (index, pulse) in pulses.into_iter().enumerate() {
         let worker = Worker { cpu: cpus.get(index % cpus.len().max(1)).copied(), ..Worker::new(index) };
         let (start, started) = oneshot::channel();
         let name = worker.name.clone();
@@ -236,7 +253,7 @@ where
         let (handle, health, report) = (handle.clone(), health.clone(), report.clone());
         let body = move || {
             let ready = report.clone();
-            let run = || run_worker(runtime, worker, start_hook, hook_timeout, setup, started, handle, health, ready);
+            let run = || run_worker(runtime, worker, start_hook, hook_timeout, setup, pulse, started, handle, health, ready);
             let told = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Told::Failed("it panicked; see the message above".into()));
             // A supervisor that is gone needs no report.
             let _ = report.send((index, told));
@@ -277,6 +294,7 @@ fn run_worker<R, F>(
     start_hook: Arc<F>,
     hook_timeout: Duration,
     setup: Setup,
+    pulse: Arc<Pulse>,
     mut started: oneshot::Receiver<BoundListener>,
     handle: Handle,
     health: Option<Health>,
@@ -309,7 +327,7 @@ where
         drop(ready);
         let served = match started.await {
             Ok(listener) => {
-                worker::serve(on, listener, router, setup, observer, Orders::new(handle)).await.map_err(|error| error.to_string())
+                worker::serve(on, listener, router, setup, pulse, observer, Orders::new(handle)).await.map_err(|error| error.to_string())
             }
             // The same.
             Err(_) => Ok(0),

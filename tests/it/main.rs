@@ -25,6 +25,7 @@ mod interop;
 mod leaks;
 mod load;
 mod observe;
+mod overload;
 mod panics;
 mod peers;
 mod raw;

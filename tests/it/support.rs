@@ -142,6 +142,17 @@ impl Served {
         Duration::from_nanos(tasks.filter_map(of_task).sum())
     }
 
+    /// How long its thread of this name has waited for a CPU that others had.
+    pub(crate) fn waited_for_cpu(&self, name: &str) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process is there");
+        let of_task = |task: io::Result<fs::DirEntry>| -> Option<u64> {
+            let task = task.ok()?.path();
+            fs::read_to_string(task.join("comm")).ok().filter(|comm| comm.trim() == name)?;
+            fs::read_to_string(task.join("schedstat")).ok()?.split_whitespace().nth(1)?.parse().ok()
+        };
+        Duration::from_nanos(tasks.filter_map(of_task).sum())
+    }
+
     /// The CPUs that each of its threads of this name may use, as /proc writes them.
     pub(crate) fn cpus_of_threads(&self, name: &str) -> Vec<String> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process is there");

@@ -2,6 +2,7 @@
 
 mod admin;
 mod observe;
+mod overload;
 mod reflection;
 
 use std::io::{self, Write};
@@ -25,6 +26,7 @@ use crate::observe::CALLS;
 use crate::{Error, Http2, Limits, Loop, Router, Server};
 
 use observe::Observe;
+use overload::OverloadArgs;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -86,6 +88,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     admin: AdminArgs,
+
+    #[command(flatten)]
+    overload: OverloadArgs,
 }
 
 /// The engines' words.
@@ -156,7 +161,8 @@ fn serve(args: &Args) -> Result<(), Error> {
         .pin_cpus(args.pin_cpus)
         .drain_timeout(args.drain_timeout)
         .http2(http2)
-        .limits(limits);
+        .limits(limits)
+        .overload(args.overload.overload());
     let mut running = args.observe.apply(args.admin.configure(builder)).start(event_loop, move |worker| {
         let router = Router::new().add(GreeterServer::new(Hello));
         let router = match &blocks {
@@ -189,6 +195,10 @@ fn serve(args: &Args) -> Result<(), Error> {
     let ended = running.wait();
     for (limit, n) in handle.counters().reached() {
         tracing::info!(n, "limit reached: {limit}");
+    }
+    match handle.counters().stalls() {
+        0 => {}
+        n => tracing::info!(n, "stalls"),
     }
     tracing::info!("ended");
     ended
