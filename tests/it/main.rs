@@ -24,6 +24,7 @@ mod hooks;
 mod interop;
 mod leaks;
 mod load;
+mod observe;
 mod overload;
 mod panics;
 mod peers;
