@@ -25,6 +25,7 @@
 //! * [`client`] is a gRPC client on the loop of the worker that made it, for handlers that call other services.
 //! * [`Health`] tells load balancers whether the server serves.
 //! * [`Limits`] is what a connection may cost, [`Overload`] when a worker has enough, [`Counters`] how often either was reached.
+//! * [`Metrics`] is what a server has done, for Prometheus; [`Builder::call_spans`] gives each call a span of `tracing`.
 //! * [`greeter`] is the demo service, the one of the experiment; [`blocks`] is the one that reads and writes a file.
 
 // Generated code names this crate by its absolute path, here as elsewhere.
@@ -47,6 +48,7 @@ mod include_proto;
 #[cfg(feature = "cli")]
 mod load;
 mod native_engine;
+mod observe;
 mod pulse;
 mod ready;
 mod registry;
@@ -56,6 +58,7 @@ pub mod service;
 pub use error::{Error, ErrorKind};
 pub use grpc::{Compression, MessageCompression, MessageLimits, Replies, Request, Response, Streaming, current_deadline};
 pub use http2::Limits;
+pub use observe::{Metrics, TextFormat};
 pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
 #[doc(hidden)]
 pub use server::Lone;

@@ -14,7 +14,7 @@ use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use loopswap_rt::now;
 
-use crate::grpc::{Call, CallId, Head, Partials, Peer, Transport};
+use crate::grpc::{Arrival, Call, CallId, Head, Partials, Peer, Transport};
 use crate::http2::ErrorCode;
 use crate::server::House;
 use crate::service::Router;
@@ -58,7 +58,8 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
         let ends = body.is_end_stream();
         let head = Head::Http(Box::new(parts), Some(Rc::clone(&self.peer)));
         let admission = self.house.admission.as_ref().map(|admission| (admission, Rc::strong_count(&self.places) - 1));
-        let call = Call::open(&self.router, head, transport, ID, ends, now(), admission);
+        let arrival = Arrival { head, ends, now: now(), admission, observer: self.house.observer.as_ref() };
+        let call = Call::open(&self.router, arrival, transport, ID);
         let deadline = call.as_ref().and_then(Call::deadline);
         let request = (!ends && call.is_some()).then_some(body);
         let deadline = deadline.map(|at| {

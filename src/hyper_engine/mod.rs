@@ -20,7 +20,7 @@ use loopswap_rt::{Runtime, deadline_after};
 
 use crate::grpc::{Partials, Peer};
 use crate::http2::Violation;
-use crate::hyper_io::HyperIo;
+use crate::hyper_io::{HyperIo, Passing};
 use crate::server::{Closed, Engine, Handshake, House, Phase, PhaseWatch};
 use crate::service::Router;
 
@@ -55,7 +55,14 @@ impl Engine for HyperEngine {
         let peer = Rc::new(Peer::of(&connection));
         let handshake = Rc::new(Handshake::default());
         let opening = Rc::clone(&handshake);
-        let io = HyperIo::new(connection, move |bytes: &[u8]| opening.observe(bytes));
+        let observer = house.observer.clone();
+        let io = HyperIo::new(connection, move |passing: Passing<'_>| match passing {
+            Passing::In(bytes) => {
+                opening.observe(bytes);
+                observer.iter().for_each(|observer| observer.received(bytes.len()));
+            }
+            Passing::Out(bytes) => observer.iter().for_each(|observer| observer.sent(bytes.len())),
+        });
         let mut streams = Streams::default();
         let deadlines = Deadlines::default();
         let partials = Rc::new(Partials::new(Rc::clone(&house.partials)));

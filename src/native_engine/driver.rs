@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use loopswap_rt::{Connection as _, Runtime};
 
-use crate::grpc::{Admission, Call, CallId, Head, Partials, Transport, refuse_headers};
+use crate::grpc::{Arrival, Call, CallId, Head, Partials, Transport, refuse_headers};
 use crate::http2::{Connection, ErrorCode, Event, StreamKey, Violation};
 use crate::server::{Closed, House, Phase, PhaseWatch};
 use crate::service::Router;
@@ -170,7 +170,7 @@ impl<R: Runtime> Driver<R> {
         }
         let Self { connection, link, calls, router, house, now, lingering, .. } = self;
         link.know_peer(connection);
-        let intake = Intake { link, calls, router, admission: house.admission.as_ref(), now: *now };
+        let intake = Intake { link, calls, router, house, now: *now };
         let received = connection.poll_receive(cx, |bytes| {
             if let Some(lingering) = lingering {
                 lingering.n_bytes_left = lingering.n_bytes_left.saturating_sub(bytes.len());
@@ -182,7 +182,12 @@ impl<R: Runtime> Driver<R> {
         match received {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => Err(Ended(self.closed())),
-            Poll::Ready(Ok(_)) => Ok(true),
+            Poll::Ready(Ok(n_bytes)) => {
+                if let Some(observer) = &self.house.observer {
+                    observer.received(n_bytes);
+                }
+                Ok(true)
+            }
             Poll::Ready(Err(error)) if self.lingering.is_none() => Err(error.into()),
             Poll::Ready(Err(_)) => Err(Ended(self.closed())),
         }
@@ -194,7 +199,7 @@ impl<R: Runtime> Driver<R> {
             let event = self.link.http2.borrow_mut().poll_event();
             let Some(event) = event else { return };
             let Self { link, calls, router, house, now, .. } = self;
-            Intake { link, calls, router, admission: house.admission.as_ref(), now: *now }.event(event);
+            Intake { link, calls, router, house, now: *now }.event(event);
         }
     }
 
@@ -219,6 +224,9 @@ impl<R: Runtime> Driver<R> {
             }
             let output = http2.take_output(Vec::new());
             drop(http2);
+            if let Some(observer) = &self.house.observer {
+                observer.sent(output.len());
+            }
             self.connection.start_send(output);
             self.send_deadline = Some(self.now + self.house.limits.stall_timeout);
             self.poll_sent(cx)?;
@@ -343,7 +351,7 @@ struct Intake<'a> {
     link: &'a Rc<Link>,
     calls: &'a mut Calls,
     router: &'a Router,
-    admission: Option<&'a Rc<Admission>>,
+    house: &'a House,
     now: Instant,
 }
 
@@ -370,8 +378,10 @@ impl Intake<'_> {
         match event {
             Event::Request { stream, head, end } => {
                 let id = CallId(stream.to_bits());
-                let admission = self.admission.map(|admission| (admission, self.calls.len()));
-                if let Some(call) = Call::open(self.router, Head::Native(head), self.transport(), id, end, self.now, admission) {
+                let admission = self.house.admission.as_ref().map(|admission| (admission, self.calls.len()));
+                let head = Head::Native(head);
+                let arrival = Arrival { head, ends: end, now: self.now, admission, observer: self.house.observer.as_ref() };
+                if let Some(call) = Call::open(self.router, arrival, self.transport(), id) {
                     self.calls.insert(stream, call);
                 }
             }
@@ -389,7 +399,9 @@ impl Intake<'_> {
                     self.calls.freshen(stream);
                 }
             }
-            Event::TooLarge { stream, .. } => refuse_headers(self.transport(), CallId(stream.to_bits())),
+            Event::TooLarge { stream, .. } => {
+                refuse_headers(self.transport(), CallId(stream.to_bits()), self.house.observer.as_ref(), self.now)
+            }
             Event::Reset { stream, .. } => self.cancel(stream),
             Event::Room { stream } => self.link.wake_room(stream),
         }

@@ -34,9 +34,14 @@ impl Counters {
         self.violations[violation as usize].load(Ordering::Relaxed)
     }
 
+    /// All limits, and how often each was reached.
+    pub fn all(&self) -> impl Iterator<Item = (Violation, u64)> {
+        Violation::ALL.iter().map(|violation| (*violation, self.get(*violation)))
+    }
+
     /// The limits that were reached, and how often.
     pub fn reached(&self) -> impl Iterator<Item = (Violation, u64)> {
-        Violation::ALL.iter().map(|violation| (*violation, self.get(*violation))).filter(|(_, n)| *n > 0)
+        self.all().filter(|(_, n)| *n > 0)
     }
 }
 

@@ -14,6 +14,7 @@ use loopswap_rt::{Address, Runtime, now};
 use crate::Error;
 use crate::grpc::{Admission, WorkerPartials};
 use crate::http2::Limits;
+use crate::observe::Observer;
 use crate::pulse::Pulse;
 use crate::server::peer_log::{About, PeerLog};
 use crate::server::{Counters, Overload, PhaseWatch};
@@ -41,6 +42,8 @@ pub(crate) trait Engine: Copy + 'static {
 pub(crate) struct House {
     pub(crate) limits: Rc<Limits>,
     pub(crate) counters: Arc<Counters>,
+    /// What looks at its calls, if anything does.
+    pub(crate) observer: Option<Rc<Observer>>,
     /// `None` where all calls are let in.
     pub(crate) admission: Option<Rc<Admission>>,
     pub(crate) partials: Rc<WorkerPartials>,
@@ -49,7 +52,13 @@ pub(crate) struct House {
 
 impl House {
     /// Of a worker whose loop's tick is seen in this pulse.
-    pub(crate) fn new(limits: Limits, overload: &Overload, counters: Arc<Counters>, pulse: Arc<Pulse>) -> Rc<Self> {
+    pub(crate) fn new(
+        limits: Limits,
+        overload: &Overload,
+        counters: Arc<Counters>,
+        pulse: Arc<Pulse>,
+        observer: Option<Rc<Observer>>,
+    ) -> Rc<Self> {
         let log = Rc::new(PeerLog::default());
         let (counts, says) = (Arc::clone(&counters), Rc::clone(&log));
         let tell = move |violation| {
@@ -60,6 +69,7 @@ impl House {
         Rc::new(Self {
             limits: Rc::new(limits),
             counters,
+            observer,
             admission: Admission::new(overload.capacity(), pulse, Box::new(tell)),
             partials,
             log,

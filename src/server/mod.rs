@@ -5,6 +5,7 @@
 //! * `health` tells clients whether the server serves.
 //! * `engine` is the seam to what speaks HTTP/2; `counters` says how often peers reached a limit; `handshake` is what an engine that cannot tell keeps
 //!   the handshake's deadline by.
+//! * `observe` is what is asked for of `crate::observe`.
 //! * `hooks` is what a worker does before it serves and after.
 //! * `overload` says when a worker has enough; `watchdog` sees loops that stand still; `peer_log` keeps peers from filling the log.
 //! * `lone` serves a connection that no worker has accepted.
@@ -17,6 +18,7 @@ pub(crate) mod health;
 mod hooks;
 mod listen;
 mod lone;
+mod observe;
 mod orders;
 mod overload;
 mod peer_log;
@@ -33,6 +35,7 @@ use std::time::Duration;
 use loopswap_rt::{Address, Runtime, Worker};
 
 use crate::http2::Limits;
+use crate::observe::Wanted;
 use crate::service::Router;
 use crate::{Error, EventLoop, UseLoop};
 
@@ -42,6 +45,7 @@ pub(crate) use engine::{Closed, Engine, House};
 pub(crate) use handshake::Handshake;
 pub use health::{Health, ServingStatus};
 pub use hooks::Started;
+pub(crate) use listen::bind;
 pub use lone::Lone;
 pub use overload::Overload;
 pub(crate) use phase::{Phase, PhaseWatch};
@@ -67,6 +71,8 @@ impl Server {
             limits: Limits::default(),
             overload: Overload::default(),
             hook_timeout: hooks::HOOK_TIMEOUT,
+            observe: Wanted::default(),
+            metrics_address: None,
         }
     }
 }
@@ -85,6 +91,8 @@ pub struct Builder {
     limits: Limits,
     overload: Overload,
     hook_timeout: Duration,
+    observe: Wanted,
+    metrics_address: Option<String>,
 }
 
 impl Builder {
@@ -201,8 +209,8 @@ impl Builder {
         }
         self.overload.check()?;
         let counters = Arc::new(Counters::new());
-        let Self { http2, limits, overload, drain_timeout, .. } = self;
-        let setup = worker::Setup { http2, limits, overload, counters, drain_timeout };
+        let Self { http2, limits, overload, drain_timeout, observe, .. } = self;
+        let setup = worker::Setup { http2, limits, overload, counters, drain_timeout, observe };
         Ok(supervisor::Plan {
             address,
             n_workers: self.n_workers,
@@ -211,6 +219,7 @@ impl Builder {
             hook_timeout: self.hook_timeout,
             drain_delay: self.drain_delay,
             health: self.health,
+            metrics_address: self.metrics_address,
         })
     }
 }

@@ -9,6 +9,8 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use crate::observe::Observer;
+
 /// The phases, in order; none is left for an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
@@ -30,11 +32,19 @@ pub(crate) struct Phases {
     numbers: Cell<u64>,
     /// Who waits for the last connection to end.
     at_none: Cell<Option<Waker>>,
+    observer: Option<Rc<Observer>>,
 }
 
 impl Phases {
-    pub(crate) fn new() -> Rc<Self> {
-        Rc::new(Self { phase: Cell::new(Phase::Serving), watches: RefCell::default(), numbers: Cell::new(0), at_none: Cell::new(None) })
+    /// An observer is told of connections that come and go.
+    pub(crate) fn new(observer: Option<Rc<Observer>>) -> Rc<Self> {
+        Rc::new(Self {
+            phase: Cell::new(Phase::Serving),
+            watches: RefCell::default(),
+            numbers: Cell::new(0),
+            at_none: Cell::new(None),
+            observer,
+        })
     }
 
     /// Enters a phase, and wakes the connections.
@@ -51,6 +61,9 @@ impl Phases {
         let number = self.numbers.get();
         self.numbers.set(number + 1);
         self.watches.borrow_mut().insert(number, None);
+        if let Some(observer) = &self.observer {
+            observer.connection_opened();
+        }
         PhaseWatch { phases: Rc::clone(self), number, waker: None }
     }
 
@@ -98,6 +111,9 @@ impl PhaseWatch {
 impl Drop for PhaseWatch {
     fn drop(&mut self) {
         self.phases.watches.borrow_mut().remove(&self.number);
+        if let Some(observer) = &self.phases.observer {
+            observer.connection_closed();
+        }
         if self.phases.n_connections() == 0
             && let Some(waiting) = self.phases.at_none.take()
         {

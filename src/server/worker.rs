@@ -12,6 +12,7 @@ use loopswap_rt::{BoundListener, Listener as _, Runtime, timeout};
 use crate::http2::Limits;
 use crate::hyper_engine::HyperEngine;
 use crate::native_engine::NativeEngine;
+use crate::observe::{Observer, Wanted};
 use crate::pulse::Pulse;
 use crate::server::accept::Backoff;
 use crate::server::engine::{Engine, House, Http2};
@@ -32,6 +33,7 @@ pub(super) struct Setup {
     pub(super) overload: Overload,
     pub(super) counters: Arc<Counters>,
     pub(super) drain_timeout: Duration,
+    pub(super) observe: Wanted,
 }
 
 /// Serves until the supervisor says otherwise, and all connections have ended. Returns how many of them were cut.
@@ -45,11 +47,13 @@ pub(super) async fn serve<R: Runtime>(
     router: Router,
     setup: Setup,
     pulse: Arc<Pulse>,
+    observer: Option<Rc<Observer>>,
     mut orders: Orders,
 ) -> io::Result<usize> {
     let mut listener = runtime.listen(listener)?;
-    let Setup { http2, limits, overload, counters, drain_timeout } = setup;
-    let (phases, house) = (Phases::new(), House::new(limits, &overload, counters, Arc::clone(&pulse)));
+    let Setup { http2, limits, overload, counters, drain_timeout, .. } = setup;
+    let phases = Phases::new(observer.clone());
+    let house = House::new(limits, &overload, counters, Arc::clone(&pulse), observer);
     let ticking = Ticking::start(pulse, Rc::clone(&house), overload.tick());
     let start = |connection: R::Connection| {
         let (on, router, house, watch) = (runtime.clone(), router.clone(), Rc::clone(&house), phases.watch());

@@ -26,6 +26,7 @@ mod interop;
 mod layers;
 mod leaks;
 mod load;
+mod observe;
 mod overload;
 mod panics;
 mod peers;

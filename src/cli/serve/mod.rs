@@ -1,6 +1,7 @@
 //! `loopswap serve`: the Greeter, and the Blocks of a file, on the loop that is asked for.
 
 mod admin;
+mod observe;
 mod overload;
 mod reflection;
 
@@ -21,8 +22,10 @@ use crate::cli::serve::admin::AdminArgs;
 use crate::cli::terminal::{coloured, fail};
 use crate::cli::{ADDR, duration, runtime_words};
 use crate::greeter::{GreeterServer, Hello};
+use crate::observe::CALLS;
 use crate::{Error, Http2, Limits, Loop, Router, Server};
 
+use observe::Observe;
 use overload::OverloadArgs;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -72,6 +75,9 @@ pub(super) struct Args {
     #[arg(long, env = "LOOPSWAP_BLOCKS_MAX", value_name = "N", default_value_t = BLOCKS_MAX)]
     blocks_max: u64,
 
+    #[command(flatten)]
+    observe: Observe,
+
     /// What to log on standard error: error, warn, info, debug, trace, or directives of tracing-subscriber.
     #[arg(long, env = "LOOPSWAP_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -115,6 +121,9 @@ fn init_log(args: &Args) -> Result<(), String> {
     let filter = EnvFilter::builder().parse(&args.log).map_err(|error| {
         format!("bad value `{}` for --log: {error}; write a level, as in `info`, or directives, as in `loopswap=debug,h2=info`", args.log)
     })?;
+    // Who asks for them sees them, whatever else is logged.
+    let filter =
+        if args.observe.log_calls { filter.add_directive(format!("{CALLS}=info").parse().expect("it is a directive")) } else { filter };
     let colour = coloured(&io::stderr());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour).with_target(false);
     if args.json {
@@ -154,7 +163,7 @@ fn serve(args: &Args) -> Result<(), Error> {
         .http2(http2)
         .limits(limits)
         .overload(args.overload.overload());
-    let mut running = args.admin.configure(builder).start(event_loop, move |worker| {
+    let mut running = args.observe.apply(args.admin.configure(builder)).start(event_loop, move |worker| {
         let router = Router::new().add(GreeterServer::new(Hello));
         let router = match &blocks {
             Some(store) => router.add(BlocksServer::new(FileBlocks::new(Arc::clone(store), worker.index as u64))),
@@ -164,9 +173,18 @@ fn serve(args: &Args) -> Result<(), Error> {
     })?;
     running.drain_on_signals()?;
     let address = running.local_addr();
+    let metrics = running.metrics_addr();
+    if let Some(metrics) = metrics {
+        tracing::info!("metrics at http://{metrics}/metrics");
+    }
     let line = if args.json {
-        json!({ "event": "listening", "addr": address.to_string(), "runtime": name, "http2": http2.name(), "workers": args.workers })
-            .to_string()
+        let mut said = json!({
+            "event": "listening", "addr": address.to_string(), "runtime": name, "http2": http2.name(), "workers": args.workers
+        });
+        if let Some(metrics) = metrics {
+            said["metrics"] = metrics.to_string().into();
+        }
+        said.to_string()
     } else {
         let workers = if args.workers == 1 { "worker" } else { "workers" };
         format!("listening on {address} ({name}, {http2}, {} {workers})", args.workers)

@@ -21,7 +21,7 @@ use std::time::Instant;
 use prost::Message;
 
 use crate::greeter::HelloRequest;
-use crate::grpc::{Call, CallId, Head, Partials, Transport, WorkerPartials};
+use crate::grpc::{Arrival, Call, CallId, Head, Partials, Transport, WorkerPartials};
 use crate::http2::{Connection, Event, Limits};
 use crate::service::Router;
 
@@ -118,7 +118,7 @@ impl Exchange {
     fn open_on(router: &Router, head: Head, ends: bool, partials: Rc<Partials>) -> Self {
         let recorder = Rc::new(Recorder::new(partials));
         let transport = Rc::clone(&recorder) as Rc<dyn Transport>;
-        let call = Call::open(router, head, transport, CallId(7), ends, Instant::now(), None);
+        let call = Call::open(router, Arrival::alone(head, ends), transport, CallId(7));
         Self { call, recorder, waker: Arc::default() }
     }
 
