@@ -125,7 +125,7 @@ impl Router {
 
     /// The paths of the local services' methods, and their kinds. What tonic's services have, they know alone.
     pub(crate) fn methods(&self) -> impl Iterator<Item = (&[u8], Kind)> {
-        self.table.methods.iter().map(|(path, route)| (path.as_slice(), route.kind()))
+        self.table.methods.iter().map(|(path, entry)| (path.as_slice(), entry.bare.kind()))
     }
 
     /// The full names of its services.

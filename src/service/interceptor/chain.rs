@@ -11,7 +11,7 @@ use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 use super::{Intercepting, Interceptors};
-use crate::grpc::{Answer, Held, Inbox, Origin, Request, Route, Running, TakesMany, Terms, Work};
+use crate::grpc::{Answer, Held, Inbox, Kind, Origin, Request, Route, Running, TakesMany, Terms, Work};
 
 /// The route with these in front of it.
 pub(crate) fn intercepted(route: &Route, interceptors: &Interceptors) -> Route {
@@ -33,6 +33,10 @@ struct Intercepted {
 }
 
 impl TakesMany for Intercepted {
+    fn kind(&self) -> Kind {
+        self.chain.route.kind()
+    }
+
     fn terms(&self) -> Option<&Terms> {
         self.chain.route.terms()
     }
