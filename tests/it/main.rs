@@ -13,6 +13,7 @@ mod compression;
 mod descriptors;
 mod drain;
 mod drain_frames;
+mod error_details;
 mod examples;
 mod faults;
 mod from_tonic;
