@@ -45,6 +45,7 @@ pub mod http2;
 mod hyper_engine;
 mod hyper_io;
 mod include_proto;
+mod jitter;
 #[cfg(feature = "cli")]
 mod load;
 mod native_engine;
@@ -63,7 +64,7 @@ pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
 #[doc(hidden)]
 pub use server::Lone;
 pub use server::{Builder, Counters, Handle, Health, Http2, Overload, Running, Server, ServingStatus, Started};
-pub use service::{Interceptor, Interceptors, LayeredRouter, LocalService, Methods, Next, Router, TonicInterceptor, TonicService};
+pub use service::{LocalService, Methods, Router, TonicService};
 pub use tonic::codec::CompressionEncoding;
 pub use tonic::{Code, Status, metadata};
 

@@ -7,6 +7,7 @@ mod support;
 
 mod attacks;
 mod blocks;
+mod care;
 mod channel;
 mod command_line;
 mod compression;
@@ -21,9 +22,7 @@ mod handlers;
 mod handshake;
 mod health;
 mod hooks;
-mod interceptors;
 mod interop;
-mod layers;
 mod leaks;
 mod load;
 mod observe;
