@@ -45,6 +45,7 @@ pub mod http2;
 mod hyper_engine;
 mod hyper_io;
 mod include_proto;
+mod jitter;
 #[cfg(feature = "cli")]
 mod load;
 mod native_engine;

@@ -21,6 +21,7 @@ use crate::service::Router;
 
 use super::deadlines::{Deadline, Deadlines, Expire};
 use super::exchange::{Exchange, Reset};
+use super::life::{OneOpen, Open};
 
 /// hyper is asked for no more of a request while its call has not taken this many bytes; a stream's window of bytes waits besides, in hyper.
 const UNTAKEN_BYTES_MAX: usize = 64 * 1024;
@@ -37,12 +38,20 @@ pub(super) struct Calls {
     peer: Rc<Peer>,
     /// A clone for each call under way.
     places: Rc<()>,
+    open: Rc<Open>,
 }
 
 impl Calls {
-    /// Whoever polls hyper polls `deadlines` behind it.
-    pub(super) fn new(router: Router, house: Rc<House>, deadlines: Deadlines, partials: Rc<Partials>, peer: Rc<Peer>) -> Self {
-        Self { router, house, deadlines, partials, peer, places: Rc::default() }
+    /// Whoever polls hyper polls `deadlines` behind it. `open` has the calls counted, until their answers are taken.
+    pub(super) fn new(
+        router: Router,
+        house: Rc<House>,
+        deadlines: Deadlines,
+        partials: Rc<Partials>,
+        peer: Rc<Peer>,
+        open: Rc<Open>,
+    ) -> Self {
+        Self { router, house, deadlines, partials, peer, places: Rc::default(), open }
     }
 }
 
@@ -67,7 +76,7 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
             self.deadlines.add(at, call)
         });
         exchange.under_way.replace(call.map(|call| UnderWay { call, request, _deadline: deadline, _place: Rc::clone(&self.places) }));
-        Opening { answer: Some(Answer { exchange }) }
+        Opening { answer: Some(Answer { exchange, _open: self.open.begin() }) }
     }
 }
 
@@ -94,6 +103,7 @@ impl Future for Opening {
 /// The body of a call's answer. Dropped, it drops the call.
 pub(super) struct Answer {
     exchange: Rc<Exchange>,
+    _open: OneOpen,
 }
 
 impl Drop for Answer {

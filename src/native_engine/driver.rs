@@ -12,7 +12,7 @@ use loopswap_rt::{Connection as _, Runtime};
 
 use crate::grpc::{Arrival, Call, CallId, Head, Partials, Transport, refuse_headers};
 use crate::http2::{Connection, ErrorCode, Event, StreamKey, Violation};
-use crate::server::{Closed, House, Phase, PhaseWatch};
+use crate::server::{Care, Closed, Due, House, Phase, PhaseWatch};
 use crate::service::Router;
 
 use super::buffers;
@@ -45,6 +45,9 @@ pub(super) struct Driver<R: Runtime> {
     router: Router,
     house: Rc<House>,
     now: Instant,
+    care: Care,
+    /// When something may be due of keepalive, idleness or age. The worker's alarm wakes the task for it.
+    care_at: Option<Instant>,
     /// Boxed, because an idle connection has none.
     timer: Option<Box<Timer<R>>>,
     /// When the send under way must be over.
@@ -54,7 +57,7 @@ pub(super) struct Driver<R: Runtime> {
     /// Something was received, or a call has run, since `shrink_at` was set.
     was_active: bool,
     /// Set once the peer has been told all that it will be told.
-    lingering: Option<Lingering>,
+    lingering: Option<Box<Lingering>>,
 }
 
 struct Timer<R: Runtime> {
@@ -113,8 +116,11 @@ impl<R: Runtime> Driver<R> {
             calls: Calls::default(),
             ready,
             router,
+            care: Care::new(&house.limits, now),
             house,
             now,
+            // The first turn finds out.
+            care_at: Some(now),
             timer: None,
             send_deadline: None,
             shrink_at: None,
@@ -129,6 +135,9 @@ impl<R: Runtime> Driver<R> {
             Phase::Serving | Phase::Leaving => {}
             Phase::Draining => self.link.http2.borrow_mut().drain("the server is going away"),
             Phase::Stopping => return Ok(Poll::Ready(Closed::Stopped)),
+        }
+        if self.care_at.is_some_and(|at| at <= self.now) {
+            self.take_care()?;
         }
         for _ in 0..ROUNDS_MAX {
             self.poll_timer(cx)?;
@@ -160,6 +169,33 @@ impl<R: Runtime> Driver<R> {
     fn set_now(&mut self) {
         self.now = self.runtime.now();
         self.link.http2.borrow_mut().set_now(self.now);
+    }
+
+    /// Does what is due of keepalive, idleness and age, and has the task woken for what is next.
+    fn take_care(&mut self) -> Result<(), Ended> {
+        let limits = &self.house.limits;
+        let mut http2 = self.link.http2.borrow_mut();
+        let due = self.care.due(limits, self.now, http2.idle_since());
+        match due {
+            Some(Due::Drain(limit)) => http2.drain(limit.name()),
+            Some(Due::Cut(limit)) => http2.cut(limit),
+            None => {}
+        }
+        http2.keep_alive();
+        let is_over = http2.closing().is_some();
+        let next = [self.care.next(limits, self.now, http2.idle_since()), http2.poll_keepalive()].into_iter().flatten().min();
+        self.care_at = next.filter(|_| !is_over);
+        drop(http2);
+        self.phases.set_alarm(self.care_at);
+        if let Some(Due::Drain(limit)) = due {
+            self.count(limit);
+        }
+        if is_over && self.connection.is_sending() {
+            // It takes nothing, and is not waited for.
+            self.count_violations();
+            return Err(Ended(self.closed()));
+        }
+        Ok(())
     }
 
     /// Receives once. Returns whether anything came.
@@ -247,7 +283,7 @@ impl<R: Runtime> Driver<R> {
             None => {
                 self.calls.cancel_all();
                 self.connection.shutdown(Shutdown::Write)?;
-                self.lingering = Some(Lingering { until: self.now + LINGER_TIMEOUT, n_bytes_left: LINGER_BYTES_MAX });
+                self.lingering = Some(Box::new(Lingering { until: self.now + LINGER_TIMEOUT, n_bytes_left: LINGER_BYTES_MAX }));
                 Ok(None)
             }
             Some(lingering) if lingering.until <= self.now || lingering.n_bytes_left == 0 => Ok(Some(self.closed())),
@@ -262,7 +298,7 @@ impl<R: Runtime> Driver<R> {
             None if self.calls.is_empty() && http2.is_open() => Closed::Orderly,
             None => Closed::Broken("the peer closed it".into()),
             Some(closing) if closing.violation == Some(Violation::Handshake) => Closed::NoHandshake,
-            Some(closing) if closing.code == ErrorCode::NO_ERROR => Closed::Orderly,
+            Some(closing) if closing.code == ErrorCode::NO_ERROR => closing.violation.map_or(Closed::Orderly, Closed::Cut),
             Some(closing) => Closed::Broken(closing.to_string()),
         }
     }
@@ -270,9 +306,13 @@ impl<R: Runtime> Driver<R> {
     fn count_violations(&mut self) {
         let refused = self.link.partials.take_refused();
         for violation in self.link.http2.borrow_mut().take_violations().into_iter().chain(refused) {
-            self.house.counters.count(violation);
-            tracing::debug!(peer = %self.connection.peer_addr(), "limit reached: {violation}");
+            self.count(violation);
         }
+    }
+
+    fn count(&self, violation: Violation) {
+        self.house.counters.count(violation);
+        tracing::debug!(peer = %self.connection.peer_addr(), "limit reached: {violation}");
     }
 
     /// What calls have taken is given back when nothing has come for a while. Looked at once in that time, so that a busy connection pays nothing for it.
@@ -360,6 +400,7 @@ impl Intake<'_> {
     fn take(mut self, bytes: &[u8]) {
         {
             let mut http2 = self.link.http2.borrow_mut();
+            http2.heard();
             if http2.n_output_bytes() == 0 {
                 drop(http2.take_output(buffers::take()));
             }

@@ -13,7 +13,7 @@ use loopswap_rt::{Address, Runtime, now};
 
 use crate::Error;
 use crate::grpc::{Admission, WorkerPartials};
-use crate::http2::Limits;
+use crate::http2::{Limits, Violation};
 use crate::observe::Observer;
 use crate::pulse::Pulse;
 use crate::server::peer_log::{About, PeerLog};
@@ -125,6 +125,8 @@ pub(crate) enum Closed {
     NoHandshake,
     /// Because the server stops; calls on it were cut.
     Stopped,
+    /// Because its time was over: it was too old, and its calls had not ended, or its peer was gone.
+    Cut(Violation),
     /// By an error of the peer or of the network.
     Broken(String),
 }
@@ -133,7 +135,7 @@ impl Closed {
     /// Logs how the connection to this peer has ended.
     pub(crate) fn log(&self, peer: &Address, log: &PeerLog, now: Instant) {
         let about = match self {
-            Self::Orderly | Self::Stopped => return tracing::debug!(%peer, "connection closed: {self}"),
+            Self::Orderly | Self::Stopped | Self::Cut(_) => return tracing::debug!(%peer, "connection closed: {self}"),
             Self::NoHandshake => About::NoHandshake,
             Self::Broken(_) => About::Broken,
         };
@@ -147,6 +149,7 @@ impl fmt::Display for Closed {
             Self::Orderly => f.write_str("all calls done"),
             Self::NoHandshake => f.write_str("no HTTP/2 handshake within the time allowed"),
             Self::Stopped => f.write_str("the server stops"),
+            Self::Cut(limit) => write!(f, "cut: {limit}"),
             Self::Broken(why) => f.write_str(why),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! * `supervisor` starts all workers or none, and ends them together; `listen` binds.
 //! * `worker` accepts on one loop and drains; `accept` judges accept errors; `orders` is how a worker learns of the drain, `phase` how a connection does.
+//! * `care` is how long a connection may be idle, and how old it may grow; `alarms` is the one timer by which a worker's connections look after that.
 //! * `health` tells clients whether the server serves.
 //! * `engine` is the seam to what speaks HTTP/2; `counters` says how often peers reached a limit; `handshake` is what an engine that cannot tell keeps
 //!   the handshake's deadline by.
@@ -11,6 +12,8 @@
 //! * `lone` serves a connection that no worker has accepted.
 
 mod accept;
+mod alarms;
+mod care;
 mod counters;
 mod engine;
 mod handshake;
@@ -39,6 +42,7 @@ use crate::observe::Wanted;
 use crate::service::Router;
 use crate::{Error, EventLoop, UseLoop};
 
+pub(crate) use care::{Care, Due};
 pub use counters::Counters;
 pub use engine::Http2;
 pub(crate) use engine::{Closed, Engine, House};
@@ -141,7 +145,7 @@ impl Builder {
         self
     }
 
-    /// What a connection may cost.
+    /// What a connection may cost, and how long it may live. Limits that make no sense ([`Limits::check`]) keep the server from starting.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -173,7 +177,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// The address means nothing, or cannot be listened on; there are no workers; the loop cannot run here, in which case nothing was bound.
+    /// The address means nothing, or cannot be listened on; there are no workers; the limits make no sense; the loop cannot run here, in which case nothing was bound.
     pub fn start<L, S, F>(self, event_loop: L, make_service: F) -> Result<Running, Error>
     where
         L: EventLoop,
@@ -207,6 +211,7 @@ impl Builder {
         if matches!(address, Address::Unix(_)) && self.n_workers > 1 {
             return Err(Error::usage("a Unix socket cannot be spread over workers; ask for 1"));
         }
+        self.limits.check().map_err(Error::usage)?;
         self.overload.check()?;
         let counters = Arc::new(Counters::new());
         let Self { http2, limits, overload, drain_timeout, observe, .. } = self;

@@ -7,6 +7,7 @@ mod support;
 
 mod attacks;
 mod blocks;
+mod care;
 mod channel;
 mod command_line;
 mod compression;

@@ -107,6 +107,11 @@ impl Served {
         &self.stderr
     }
 
+    /// All that it has logged, once it has ended.
+    pub(crate) fn stderr_at_the_end(&mut self) -> String {
+        self.stderr.all()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the process is there");
     }

@@ -1,6 +1,11 @@
 //! `loopswap serve`: the Greeter, and the Blocks of a file, on the loop that is asked for.
+//!
+//! Flags that belong together are in files of their own: `admin` is what the server tells of itself, `care` the life of a connection, `limits` what
+//! one may cost, `overload` when a worker has enough.
 
 mod admin;
+mod care;
+mod limits;
 mod observe;
 mod overload;
 mod reflection;
@@ -19,6 +24,8 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::blocks::{BLOCKS_MAX, BlocksServer, FileBlocks, Store};
 use crate::cli::serve::admin::AdminArgs;
+use crate::cli::serve::care::CareArgs;
+use crate::cli::serve::limits::LimitArgs;
 use crate::cli::terminal::{coloured, fail};
 use crate::cli::{ADDR, duration, runtime_words};
 use crate::greeter::{GreeterServer, Hello};
@@ -55,14 +62,6 @@ pub(super) struct Args {
     #[arg(long, env = "LOOPSWAP_DRAIN_TIMEOUT", value_name = "TIME", default_value = "25s", value_parser = duration)]
     drain_timeout: Duration,
 
-    /// How long a client may take to open HTTP/2 after it has connected; then it is closed.
-    #[arg(long, env = "LOOPSWAP_HANDSHAKE_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration)]
-    handshake_timeout: Duration,
-
-    /// How long an answer may wait for a client that does not read, or opens its windows by drips; then the call is reset.
-    #[arg(long, env = "LOOPSWAP_STALL_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = duration)]
-    stall_timeout: Duration,
-
     /// Serve the blocks of this file too (blocks.Blocks: Read, Append), by the loop's own file I/O [default: no file, no Blocks].
     #[arg(long, env = "LOOPSWAP_BLOCKS_FILE", value_name = "PATH")]
     blocks_file: Option<PathBuf>,
@@ -88,6 +87,12 @@ pub(super) struct Args {
 
     #[command(flatten)]
     admin: AdminArgs,
+
+    #[command(flatten)]
+    care: CareArgs,
+
+    #[command(flatten)]
+    limits: LimitArgs,
 
     #[command(flatten)]
     overload: OverloadArgs,
@@ -152,7 +157,11 @@ fn serve(args: &Args) -> Result<(), Error> {
     let event_loop = Loop::choose(&args.runtime)?;
     let name = event_loop.name();
     let http2: Http2 = args.http2.parse()?;
-    let limits = Limits { handshake_timeout: args.handshake_timeout, stall_timeout: args.stall_timeout, ..Limits::default() };
+    let mut limits = Limits::default();
+    args.care.apply(&mut limits);
+    args.limits.apply(&mut limits);
+    let overload = args.overload.overload();
+    let message_bytes_max = args.limits.message_bytes_max(overload.partial_messages_bytes_max).map_err(Error::usage)?;
     let blocks = blocks(args)?;
     let admin = args.admin.clone();
     let builder = Server::builder()
@@ -162,11 +171,14 @@ fn serve(args: &Args) -> Result<(), Error> {
         .drain_timeout(args.drain_timeout)
         .http2(http2)
         .limits(limits)
-        .overload(args.overload.overload());
+        .overload(overload);
     let mut running = args.observe.apply(args.admin.configure(builder)).start(event_loop, move |worker| {
-        let router = Router::new().add(GreeterServer::new(Hello));
+        let router = Router::new().add(GreeterServer::new(Hello).max_decoding_message_size(message_bytes_max));
         let router = match &blocks {
-            Some(store) => router.add(BlocksServer::new(FileBlocks::new(Arc::clone(store), worker.index as u64))),
+            Some(store) => {
+                let blocks = FileBlocks::new(Arc::clone(store), worker.index as u64);
+                router.add(BlocksServer::new(blocks).max_decoding_message_size(message_bytes_max))
+            }
             None => router,
         };
         admin.add_to(router)
