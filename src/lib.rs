@@ -53,13 +53,14 @@ mod server;
 pub mod service;
 
 pub use error::{Error, ErrorKind};
-pub use grpc::{MessageLimits, Replies, Request, Response, Streaming, current_deadline};
+pub use grpc::{Compression, MessageCompression, MessageLimits, Replies, Request, Response, Streaming, current_deadline};
 pub use http2::Limits;
 pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
 #[doc(hidden)]
 pub use server::Lone;
 pub use server::{Builder, Counters, Handle, Health, Http2, Running, Server, ServingStatus, Started};
 pub use service::{LocalService, Methods, Router, TonicService};
+pub use tonic::codec::CompressionEncoding;
 pub use tonic::{Code, Status, metadata};
 
 #[cfg(doctest)]

@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use loopswap_rt::deadline_after;
@@ -12,6 +12,7 @@ use crate::grpc::answer::{Answer, Stage};
 use crate::grpc::deadline::Within;
 use crate::grpc::encoding::Encoding;
 use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
+use crate::grpc::inflation::Inflation;
 use crate::grpc::verdict::{deadline_exceeded, judge, read_timeout};
 use crate::grpc::{CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
 use crate::http2::ErrorCode;
@@ -32,6 +33,8 @@ pub(crate) struct Call {
 enum State {
     /// The request's one message is not whole yet.
     Gathering { method: Rc<dyn TakesOne>, head: Head, gathered: Vec<u8> },
+    /// It is, but compressed.
+    Inflating { method: Rc<dyn TakesOne>, head: Head, inflation: Box<Inflation> },
     /// The handler runs; what arrives goes to its inbox, if it has one.
     Running { work: Work, inbox: Option<Rc<Inbox>>, plain: bool },
     /// The answer is complete.
@@ -47,20 +50,21 @@ pub(crate) fn refuse_headers(transport: Rc<dyn Transport>, id: CallId) {
 impl Call {
     /// Routes and judges a request. `ends`: it has no body. `None`: it was refused, and that was answered already.
     pub(crate) fn open(router: &Router, head: Head, transport: Rc<dyn Transport>, id: CallId, ends: bool, now: Instant) -> Option<Self> {
-        let answer = Answer::new(transport, id);
+        let mut answer = Answer::new(transport, id);
         // The router is the connection's, as the heads are: what it once said of a head stays true.
         let admitted = head.with_verdict(
             |head| judge(router, head),
             || answer.peer(),
             |verdict| match verdict {
-                Ok(admitted) => Some((admitted.route.clone(), admitted.timeout, admitted.expects_continue)),
+                Ok(admitted) => Some((admitted.route.clone(), admitted.opening, admitted.timeout, admitted.expects_continue)),
                 Err(refusal) => {
                     refusal.answer(&answer);
                     None
                 }
             },
         );
-        let (route, mut timeout, expects_continue) = admitted?;
+        let (route, opening, mut timeout, expects_continue) = admitted?;
+        answer.open_with(opening);
         if let Some(own) = head.own_timeout()
             && !matches!(route, Route::Plain(_))
         {
@@ -102,7 +106,7 @@ impl Call {
                 }
             }
             State::Running { inbox: Some(inbox), .. } => inbox.put(bytes, end),
-            State::Running { inbox: None, .. } | State::Over => self.answer.release(bytes.len()),
+            State::Running { inbox: None, .. } | State::Inflating { .. } | State::Over => self.answer.release(bytes.len()),
         }
     }
 
@@ -113,8 +117,12 @@ impl Call {
 
     /// Runs the handler. Ready: the answer is complete.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let State::Inflating { inflation, .. } = &mut self.state {
+            let inflated = ready!(inflation.poll(cx));
+            self.take_inflated(inflated);
+        }
         match &mut self.state {
-            State::Gathering { .. } => Poll::Pending,
+            State::Gathering { .. } | State::Inflating { .. } => Poll::Pending,
             State::Over => Poll::Ready(()),
             State::Running { work, .. } => {
                 let answer = &self.answer;
@@ -142,7 +150,7 @@ impl Call {
 
     fn start(&mut self, head: Head, plain: bool, start: impl FnOnce(Rc<Inbox>, Origin, &mut Answer) -> Work) {
         let inbox = Rc::new(self.answer.inbox());
-        let origin = Origin { head, deadline: self.deadline };
+        let origin = Origin { head, deadline: self.deadline, encoding: None };
         let answer = &mut self.answer;
         let _within = Within::enter(self.deadline);
         match contained(|| start(Rc::clone(&inbox), origin, answer)) {
@@ -156,21 +164,32 @@ impl Call {
         let State::Gathering { method, head, .. } = mem::replace(&mut self.state, State::Over) else {
             unreachable!("a message is taken where one is gathered");
         };
-        let decode_bytes_max = method.decode_bytes_max();
-        let (message, encoding) = match one_message(bytes, decode_bytes_max, &head) {
-            Ok(found) => found,
-            Err(status) => return self.answer.status(&status),
+        let decode_bytes_max = method.terms().limits.decode_bytes_max;
+        match one_message(bytes, decode_bytes_max, &head) {
+            Ok((message, None)) => self.dispatch(&*method, head, message, None),
+            Ok((message, Some(encoding))) => match self.answer.inflation(encoding, message, decode_bytes_max) {
+                Ok(inflation) => self.state = State::Inflating { method, head, inflation: Box::new(inflation) },
+                Err(status) => self.answer.status(&status),
+            },
+            Err(status) => self.answer.status(&status),
+        }
+    }
+
+    /// The message is inflated, or never will be.
+    fn take_inflated(&mut self, inflated: Result<Vec<u8>, Status>) {
+        let State::Inflating { method, head, inflation } = mem::replace(&mut self.state, State::Over) else {
+            unreachable!("a message is inflated where one is being inflated");
         };
-        let inflated;
-        let message = match encoding.map(|encoding| encoding.inflate(message, decode_bytes_max)) {
-            None => message,
-            Some(Ok(bytes)) => {
-                inflated = bytes;
-                &inflated
-            }
-            Some(Err(status)) => return self.answer.status(&status),
-        };
-        let origin = Origin { head, deadline: self.deadline };
+        match inflated {
+            Ok(message) => self.dispatch(&*method, head, &message, Some(inflation.encoding())),
+            Err(status) => self.answer.status(&status),
+        }
+    }
+
+    /// Runs the handler with its message, which was compressed so.
+    #[inline]
+    fn dispatch(&mut self, method: &dyn TakesOne, head: Head, message: &[u8], encoding: Option<Encoding>) {
+        let origin = Origin { head, deadline: self.deadline, encoding };
         let answer = &mut self.answer;
         let _within = Within::enter(self.deadline);
         match contained(|| method.start(message, origin, answer)) {
@@ -201,7 +220,7 @@ impl Call {
             let gathered = mem::take(gathered);
             return self.take(&gathered);
         }
-        let refused = match Prefix::parse(gathered, method.decode_bytes_max(), || head.encoding()) {
+        let refused = match Prefix::parse(gathered, method.terms().limits.decode_bytes_max, || head.encoding()) {
             Ok(Some(prefix)) if gathered.len() > PREFIX_BYTES + prefix.len => Some(several_messages()),
             Ok(_) => None,
             Err(status) => Some(status),
@@ -240,7 +259,7 @@ impl Call {
                     self.answer.partials().give_back(gathered.len());
                 }
             }
-            State::Over => {}
+            State::Inflating { .. } | State::Over => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! * `call` is fed the request and polled by an engine; it answers through a `transport`, which is the engine's.
 //! * `verdict` judges a request by its `head`: method, content type, `timeout`, path. What does not pass is never dispatched.
-//! * `framing` cuts messages out of bytes; `encoding` inflates them; `inbox` holds the bytes of a streaming request; `partials` bounds what is not whole.
+//! * `framing` cuts messages out of bytes; `encoding` names how they may be compressed, `inflation` and `compress` do it; `inbox` holds the bytes of a streaming request; `partials` bounds what is not whole.
 //! * `answer` writes down what is answered; `fields` makes header blocks of statuses and metadata.
 //! * `work` is what runs a method, found by the router of `service`; `contained` keeps its panics, `deadline` tells what it calls how long it has.
 //! * `request`, `response`, `streaming` and `replies` are what a handler sees.
@@ -11,6 +11,7 @@
 
 mod answer;
 mod call;
+mod compress;
 mod contained;
 mod deadline;
 mod encoding;
@@ -18,6 +19,7 @@ mod fields;
 mod framing;
 mod head;
 mod inbox;
+mod inflation;
 mod lazy;
 mod partials;
 mod peer;
@@ -35,11 +37,14 @@ mod tests;
 
 pub(crate) use answer::Answer;
 pub(crate) use call::{Call, refuse_headers};
+pub use compress::MessageCompression;
 pub(crate) use contained::{PANICKED, contained};
 pub use deadline::current_deadline;
+pub use encoding::Compression;
+pub(crate) use encoding::{Encoding, Encodings, Opening};
 pub(crate) use fields::without_connection_fields;
 pub use framing::MessageLimits;
-pub(crate) use framing::decode;
+pub(crate) use framing::{Terms, decode};
 pub(crate) use head::Head;
 pub(crate) use inbox::Inbox;
 pub(crate) use partials::Partials;
@@ -48,6 +53,7 @@ pub use replies::Replies;
 pub(crate) use request::Origin;
 pub use request::Request;
 pub use response::Response;
+pub(crate) use response::ResponseParts;
 pub use streaming::Streaming;
 pub(crate) use timeout::parse as parse_timeout;
 pub(crate) use transport::{CallId, ResponseHead, Trailers, Transport};

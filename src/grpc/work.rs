@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use tonic::Status;
 
-use crate::grpc::{Answer, Inbox, Origin};
+use crate::grpc::{Answer, Inbox, Origin, Terms};
 
 /// A call's work under way: all of it, from the request to the last byte of the answer, in one box.
 pub(crate) type Work = Pin<Box<dyn Running>>;
@@ -20,10 +20,10 @@ pub(crate) trait Running {
 
 /// A method whose request is one message.
 pub(crate) trait TakesOne {
-    /// The largest message that it takes.
-    fn decode_bytes_max(&self) -> usize;
+    /// What it asks of messages.
+    fn terms(&self) -> &Terms;
 
-    /// Begins with this message, which is not kept.
+    /// Begins with this message, inflated, which is not kept.
     ///
     /// # Errors
     ///
@@ -33,6 +33,9 @@ pub(crate) trait TakesOne {
 
 /// A method whose request is whatever arrives in its inbox.
 pub(crate) trait TakesMany {
+    /// What it asks of messages; `None` if it judges them by itself.
+    fn terms(&self) -> Option<&Terms>;
+
     /// Begins.
     fn start(&self, inbox: Rc<Inbox>, origin: Origin, answer: &mut Answer) -> Work;
 }
@@ -48,6 +51,16 @@ pub(crate) enum Route {
     Tonic(Rc<dyn TakesMany>),
     /// Something that does not speak gRPC.
     Plain(Rc<dyn TakesMany>),
+}
+
+impl Route {
+    /// What a local method asks of messages.
+    pub(super) fn terms(&self) -> Option<&Terms> {
+        match self {
+            Self::TakesOne(method) => Some(method.terms()),
+            Self::TakesMany(method) | Self::Tonic(method) | Self::Plain(method) => method.terms(),
+        }
+    }
 }
 
 impl fmt::Debug for Route {

@@ -87,6 +87,7 @@ impl Engine for HyperEngine {
                 }
                 Phase::Stopping => return Poll::Ready(Closed::Stopped),
             }
+            partials.set_in_turn(true);
             if let Poll::Ready(result) = serving.as_mut().poll(cx) {
                 return Poll::Ready(match result {
                     Ok(()) => Closed::Orderly,
@@ -95,6 +96,7 @@ impl Engine for HyperEngine {
             }
             // What the connection has just read; their answers are sent at its next turn, for which they wake this task.
             streams.poll(cx);
+            partials.set_in_turn(false);
             // Behind what may have opened calls.
             deadlines.poll(cx);
             (0..partials.take_refused()).for_each(|_| house.counters.count(Violation::PartialMessages));

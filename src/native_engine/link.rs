@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use http::{HeaderMap, StatusCode};
 
-use crate::grpc::{CallId, Partials, Peer, ResponseHead, Trailers, Transport};
+use crate::grpc::{CallId, Encoding, Encodings, Opening, Partials, Peer, ResponseHead, Trailers, Transport};
 use crate::http2::{Connection, ErrorCode, Field, Fields, Indexing, StreamKey};
 
 use crate::ready::Ready;
@@ -25,9 +25,36 @@ pub(super) struct Link {
     in_turn: Cell<bool>,
 }
 
-/// What nearly every good answer begins and ends with.
-static GRPC: [Field<'_>; 1] = [Field { name: b"content-type", value: b"application/grpc", indexing: Indexing::Common }];
-static OK: [Field<'_>; 1] = [Field { name: b"grpc-status", value: b"0", indexing: Indexing::Common }];
+/// What every good answer begins with: for each encoding of its messages and each set of those that are accepted, of which most answers say nothing.
+static GRPC: [[[Field<'static>; 3]; Encodings::N_SETS]; Encoding::ALL.len()] = {
+    let mut all = [[[common(b"content-type", b"application/grpc"); 3]; Encodings::N_SETS]; Encoding::ALL.len()];
+    let mut encoding = 0;
+    while encoding < all.len() {
+        let mut set = 0;
+        while set < Encodings::N_SETS {
+            all[encoding][set][1] = common(b"grpc-accept-encoding", Encodings::numbered(set).name().as_bytes());
+            all[encoding][set][2] = common(b"grpc-encoding", Encoding::ALL[encoding].name().as_bytes());
+            set += 1;
+        }
+        encoding += 1;
+    }
+    all
+};
+
+/// What nearly every good answer ends with.
+static OK: [Field<'_>; 1] = [common(b"grpc-status", b"0")];
+
+const fn common(name: &'static [u8], value: &'static [u8]) -> Field<'static> {
+    Field { name, value, indexing: Indexing::Common }
+}
+
+fn fields_of(opening: Opening) -> &'static [Field<'static>] {
+    match (opening.accepted, opening.encoding) {
+        (None, _) => &GRPC[0][0][..1],
+        (Some(accepted), None) => &GRPC[0][accepted.number()][..2],
+        (Some(accepted), Some(encoding)) => &GRPC[encoding as usize][accepted.number()],
+    }
+}
 
 impl Link {
     pub(super) fn new(http2: Connection, ready: Arc<Ready>, partials: Partials) -> Self {
@@ -54,6 +81,7 @@ impl Link {
     /// Tells whether the connection's task has its turn.
     pub(super) fn set_in_turn(&self, in_turn: bool) {
         self.in_turn.set(in_turn);
+        self.partials.set_in_turn(in_turn);
     }
 
     /// Wakes who waits for room on a stream.
@@ -102,7 +130,7 @@ impl Transport for Link {
         let stream = StreamKey::from_bits(call.0);
         let mut http2 = self.http2.borrow_mut();
         match head {
-            ResponseHead::Grpc => http2.send_head(stream, StatusCode::OK.as_u16(), Fields::Static(&GRPC), end),
+            ResponseHead::Grpc(opening) => http2.send_head(stream, StatusCode::OK.as_u16(), Fields::Static(fields_of(opening)), end),
             ResponseHead::Fields(status, fields) => {
                 http2.send_head(stream, status.as_u16(), Fields::Each(&|each| each_of(fields, each)), end)
             }
@@ -125,8 +153,8 @@ impl Transport for Link {
         self.written();
     }
 
-    fn reply(&self, call: CallId, write: &mut dyn FnMut(&mut Vec<u8>)) {
-        self.http2.borrow_mut().send_reply(StreamKey::from_bits(call.0), &GRPC, write, &OK);
+    fn reply(&self, call: CallId, opening: Opening, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        self.http2.borrow_mut().send_reply(StreamKey::from_bits(call.0), fields_of(opening), write, &OK);
         self.written();
     }
 

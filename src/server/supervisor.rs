@@ -10,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use loopswap_rt::{Address, BoundListener, Runtime, Unavailable, Worker};
+use loopswap_rt::{Address, BoundListener, Runtime, Unavailable, Worker, live_tasks};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -290,6 +290,10 @@ where
             Err(_) => Ok(0),
         };
         stop.run(&this, hook_timeout).await;
+        let n_tasks = live_tasks();
+        if n_tasks > 0 {
+            tracing::info!(worker = this.index, n_tasks, "tasks are left, and end with the loop");
+        }
         served
     });
     match ended {

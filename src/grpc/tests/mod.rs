@@ -25,7 +25,7 @@ use crate::grpc::{Call, CallId, Head, Partials, Transport};
 use crate::http2::{Connection, Event, Limits};
 use crate::service::Router;
 
-use recorder::Recorder;
+pub(super) use recorder::Recorder;
 use service::Puppet;
 
 /// The fields of a request that is right.
