@@ -279,8 +279,8 @@ where
             None => return Ok(0),
         };
         if let Some(health) = health {
-            health.add(router.services());
             router = router.add(health.service(handle.phase()));
+            health.add(router.services());
         }
         let _ = ready.send((this.index, Told::Ready));
         drop(ready);

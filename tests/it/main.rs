@@ -10,6 +10,7 @@ mod blocks;
 mod channel;
 mod command_line;
 mod compression;
+mod deploy;
 mod descriptors;
 mod drain;
 mod drain_frames;
