@@ -8,14 +8,16 @@ use std::time::Instant;
 use loopswap_rt::deadline_after;
 use tonic::Status;
 
+use crate::grpc::admission::Permit;
 use crate::grpc::answer::{Answer, Stage};
 use crate::grpc::deadline::Within;
 use crate::grpc::encoding::Encoding;
 use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
 use crate::grpc::inflation::Inflation;
 use crate::grpc::verdict::{deadline_exceeded, judge, read_timeout};
-use crate::grpc::{CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
+use crate::grpc::{Admission, CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
 use crate::http2::ErrorCode;
+use crate::observe::{Observer, Watched};
 use crate::service::Router;
 
 /// A call under way.
@@ -28,6 +30,29 @@ pub(crate) struct Call {
     answer: Answer,
     deadline: Option<Instant>,
     state: State,
+    /// What looks at it, if anything does.
+    watched: Option<Rc<Watched>>,
+    /// Its place among the worker's calls, where those are counted.
+    permit: Option<Permit>,
+}
+
+/// A request whose head has come, and who else has to do with it.
+pub(crate) struct Arrival<'a> {
+    pub(crate) head: Head,
+    /// It has no body.
+    pub(crate) ends: bool,
+    pub(crate) now: Instant,
+    /// Asked, where the worker has one, with the number of the connection's calls under way.
+    pub(crate) admission: Option<(&'a Rc<Admission>, usize)>,
+    pub(crate) observer: Option<&'a Rc<Observer>>,
+}
+
+impl Arrival<'_> {
+    /// It has come now, and concerns nobody else.
+    #[cfg(test)]
+    pub(super) fn alone(head: Head, ends: bool) -> Self {
+        Self { head, ends, now: Instant::now(), admission: None, observer: None }
+    }
 }
 
 enum State {
@@ -43,23 +68,34 @@ enum State {
 
 /// Answers a request whose header list is larger than the engine's limit, so that it has no head: RESOURCE_EXHAUSTED (statuscodes.md), by trailers
 /// alone.
-pub(crate) fn refuse_headers(transport: Rc<dyn Transport>, id: CallId) {
+pub(crate) fn refuse_headers(transport: Rc<dyn Transport>, id: CallId, observer: Option<&Rc<Observer>>, now: Instant) {
+    let (transport, watched) = Watched::over(observer, transport, now);
+    if let Some(watched) = watched {
+        watched.name(None);
+    }
     Answer::new(transport, id).status(&Status::resource_exhausted("the header list is larger than the server's limit"));
 }
 
 impl Call {
-    /// Routes and judges a request. `ends`: it has no body. `None`: it was refused, and that was answered already.
-    pub(crate) fn open(router: &Router, head: Head, transport: Rc<dyn Transport>, id: CallId, ends: bool, now: Instant) -> Option<Self> {
+    /// Routes and judges a request. `None`: it was refused, and that was answered already.
+    pub(crate) fn open(router: &Router, arrival: Arrival<'_>, transport: Rc<dyn Transport>, id: CallId) -> Option<Self> {
+        let Arrival { head, ends, now, admission, observer } = arrival;
+        let (transport, watched) = Watched::over(observer, transport, now);
         let mut answer = Answer::new(transport, id);
         // The router is the connection's, as the heads are: what it once said of a head stays true.
         let admitted = head.with_verdict(
             |head| judge(router, head),
             || answer.peer(),
-            |verdict| match verdict {
-                Ok(admitted) => Some((admitted.route.clone(), admitted.opening, admitted.timeout, admitted.expects_continue)),
-                Err(refusal) => {
-                    refusal.answer(&answer);
-                    None
+            |verdict| {
+                if let Some(watched) = &watched {
+                    watched.name(Some(&head));
+                }
+                match verdict {
+                    Ok(admitted) => Some((admitted.route.clone(), admitted.opening, admitted.timeout, admitted.expects_continue)),
+                    Err(refusal) => {
+                        refusal.answer(&answer);
+                        None
+                    }
                 }
             },
         );
@@ -76,11 +112,21 @@ impl Call {
                 }
             }
         }
+        let permit = match admission {
+            Some((admission, n_calls)) if !matches!(route, Route::Plain(_)) => match admission.admit(&head, n_calls) {
+                Ok(permit) => permit,
+                Err(refusal) => {
+                    refusal.answer(&answer);
+                    return None;
+                }
+            },
+            _ => None,
+        };
         if expects_continue && !ends {
             answer.go_ahead();
         }
         let deadline = timeout.map(|timeout| deadline_after(now, timeout));
-        let mut call = Self { answer, deadline, state: State::Over };
+        let mut call = Self { answer, deadline, state: State::Over, permit, watched };
         match route {
             Route::TakesOne(method) => call.state = State::Gathering { method, head, gathered: Vec::new() },
             Route::TakesMany(method) | Route::Tonic(method) => {
@@ -96,6 +142,9 @@ impl Call {
 
     /// A part of the request's body, cut anywhere. `end`: the request ends with it.
     pub(crate) fn data(&mut self, bytes: &[u8], end: bool) {
+        if let Some(watched) = &self.watched {
+            watched.received(bytes);
+        }
         match &mut self.state {
             State::Gathering { gathered, .. } => {
                 self.answer.release(bytes.len());
@@ -124,10 +173,13 @@ impl Call {
         match &mut self.state {
             State::Gathering { .. } | State::Inflating { .. } => Poll::Pending,
             State::Over => Poll::Ready(()),
+            State::Running { .. } if self.permit.as_mut().is_some_and(|permit| !permit.may_run()) => {
+                self.shed();
+                Poll::Ready(())
+            }
             State::Running { work, .. } => {
                 let answer = &self.answer;
-                let _within = Within::enter(self.deadline);
-                match contained(|| work.as_mut().poll(cx, answer)) {
+                match inside(self.deadline, &self.watched, || work.as_mut().poll(cx, answer)) {
                     Some(Poll::Pending) => return Poll::Pending,
                     Some(Poll::Ready(())) => self.close(),
                     None => self.panicked(),
@@ -152,8 +204,7 @@ impl Call {
         let inbox = Rc::new(self.answer.inbox());
         let origin = Origin { head, deadline: self.deadline, encoding: None };
         let answer = &mut self.answer;
-        let _within = Within::enter(self.deadline);
-        match contained(|| start(Rc::clone(&inbox), origin, answer)) {
+        match inside(self.deadline, &self.watched, || start(Rc::clone(&inbox), origin, answer)) {
             Some(work) => self.state = State::Running { work, inbox: Some(inbox), plain },
             None => self.panicked(),
         }
@@ -191,8 +242,7 @@ impl Call {
     fn dispatch(&mut self, method: &dyn TakesOne, head: Head, message: &[u8], encoding: Option<Encoding>) {
         let origin = Origin { head, deadline: self.deadline, encoding };
         let answer = &mut self.answer;
-        let _within = Within::enter(self.deadline);
-        match contained(|| method.start(message, origin, answer)) {
+        match inside(self.deadline, &self.watched, || method.start(message, origin, answer)) {
             Some(Ok(work)) => self.state = State::Running { work, inbox: None, plain: false },
             Some(Err(status)) => self.answer.status(&status),
             None => self.panicked(),
@@ -231,6 +281,14 @@ impl Call {
         }
     }
 
+    /// The worker has fallen behind, and the handler has not begun.
+    fn shed(&mut self) {
+        self.close();
+        if let Some(permit) = &self.permit {
+            permit.refusal().answer(&self.answer);
+        }
+    }
+
     /// What a handler's panic answers.
     fn panicked(&mut self) {
         let plain = matches!(self.state, State::Running { plain: true, .. });
@@ -249,7 +307,7 @@ impl Call {
         match mem::replace(&mut self.state, State::Over) {
             State::Running { work, inbox, .. } => {
                 // Destructors of a handler may panic; the answer is none the worse for it.
-                let _ = contained(|| drop(work));
+                let _ = inside(self.deadline, &self.watched, || drop(work));
                 if let Some(inbox) = inbox {
                     inbox.close();
                 }
@@ -269,7 +327,19 @@ impl Drop for Call {
         if !matches!(self.state, State::Over) {
             self.close();
         }
+        // The answer may be in the hands of a task of the handler's, which outlives it.
+        if let Some(watched) = &self.watched {
+            watched.end();
+        }
     }
+}
+
+/// The value of a handler's code, run as a part of its call: it finds the call's deadline and span, and its panic, `None`, stays here.
+#[inline]
+fn inside<T>(deadline: Option<Instant>, watched: &Option<Rc<Watched>>, work: impl FnOnce() -> T) -> Option<T> {
+    let _within = Within::enter(deadline);
+    let _span = watched.as_ref().and_then(|watched| watched.enter());
+    contained(work)
 }
 
 /// The bytes of the one message that a request consists of, and how they are compressed.

@@ -9,7 +9,7 @@ use crate::grpc::compress::compress;
 use crate::grpc::encoding::{Compression, Encoding};
 
 /// The flag and the length before each message.
-pub(super) const PREFIX_BYTES: usize = 5;
+pub(crate) const PREFIX_BYTES: usize = 5;
 
 /// How large the messages of a service may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,10 +5,12 @@
 //! * `framing` cuts messages out of bytes; `encoding` names how they may be compressed, `inflation` and `compress` do it; `inbox` holds the bytes of a streaming request; `partials` bounds what is not whole.
 //! * `answer` writes down what is answered; `fields` makes header blocks of statuses and metadata.
 //! * `work` is what runs a method, found by the router of `service`; `contained` keeps its panics, `deadline` tells what it calls how long it has.
+//! * `admission` says whether a worker takes on another call.
 //! * `request`, `response`, `streaming` and `replies` are what a handler sees.
 //!
 //! It knows no sockets, loops or threads.
 
+mod admission;
 mod answer;
 mod call;
 mod compress;
@@ -35,8 +37,9 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use admission::{Admission, Capacity};
 pub(crate) use answer::Answer;
-pub(crate) use call::{Call, refuse_headers};
+pub(crate) use call::{Arrival, Call, refuse_headers};
 pub use compress::MessageCompression;
 pub(crate) use contained::{PANICKED, contained};
 pub use deadline::current_deadline;
@@ -44,10 +47,10 @@ pub use encoding::Compression;
 pub(crate) use encoding::{Encoding, Encodings, Opening};
 pub(crate) use fields::without_connection_fields;
 pub use framing::MessageLimits;
-pub(crate) use framing::{Terms, decode};
+pub(crate) use framing::{PREFIX_BYTES, Terms, decode};
 pub(crate) use head::Head;
 pub(crate) use inbox::Inbox;
-pub(crate) use partials::Partials;
+pub(crate) use partials::{Partials, WorkerPartials};
 pub(crate) use peer::Peer;
 pub use replies::Replies;
 pub(crate) use request::Origin;
@@ -57,4 +60,4 @@ pub(crate) use response::ResponseParts;
 pub use streaming::Streaming;
 pub(crate) use timeout::parse as parse_timeout;
 pub(crate) use transport::{CallId, ResponseHead, Trailers, Transport};
-pub(crate) use work::{Route, Running, TakesMany, TakesOne, Work};
+pub(crate) use work::{Kind, Route, Running, TakesMany, TakesOne, Work};

@@ -53,7 +53,7 @@ impl Refusal {
         Self { status, fields: HeaderMap::new() }
     }
 
-    fn grpc(status: &Status) -> Self {
+    pub(super) fn grpc(status: &Status) -> Self {
         Self { status: StatusCode::OK, fields: fields::trailers_only(status) }
     }
 

@@ -18,8 +18,35 @@ pub(crate) trait Running {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, answer: &Answer) -> Poll<()>;
 }
 
+/// The kinds of methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Unary,
+    ClientStreaming,
+    ServerStreaming,
+    Streaming,
+    /// A service of tonic's has it, and does not say.
+    Unknown,
+}
+
+impl Kind {
+    /// Its word in the metrics of gRPC's servers.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Unary => "unary",
+            Self::ClientStreaming => "client_stream",
+            Self::ServerStreaming => "server_stream",
+            Self::Streaming => "bidi_stream",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// A method whose request is one message.
 pub(crate) trait TakesOne {
+    /// Its kind.
+    fn kind(&self) -> Kind;
+
     /// What it asks of messages.
     fn terms(&self) -> &Terms;
 
@@ -33,6 +60,9 @@ pub(crate) trait TakesOne {
 
 /// A method whose request is whatever arrives in its inbox.
 pub(crate) trait TakesMany {
+    /// Its kind.
+    fn kind(&self) -> Kind;
+
     /// What it asks of messages; `None` if it judges them by itself.
     fn terms(&self) -> Option<&Terms>;
 
@@ -54,6 +84,14 @@ pub(crate) enum Route {
 }
 
 impl Route {
+    /// The kind of its method.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::TakesOne(method) => method.kind(),
+            Self::TakesMany(method) | Self::Tonic(method) | Self::Plain(method) => method.kind(),
+        }
+    }
+
     /// What a local method asks of messages.
     pub(super) fn terms(&self) -> Option<&Terms> {
         match self {

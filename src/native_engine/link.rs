@@ -16,14 +16,18 @@ use crate::ready::Ready;
 pub(super) struct Link {
     pub(super) http2: RefCell<Connection>,
     ready: Arc<Ready>,
-    /// Calls that wait for room, and how to wake them. Few ever do.
-    rooms: RefCell<Vec<(StreamKey, Waker)>>,
+    /// Calls that wait for room, and how to wake them. Few ever do, so it is a pointer.
+    #[allow(clippy::box_collection, reason = "small while there is none")]
+    rooms: RefCell<Option<Box<Vec<Waiting>>>>,
     pub(super) partials: Partials,
     /// The ends of the connection, while it is busy.
     peer: Cell<Option<Rc<Peer>>>,
     /// The connection's task has its turn, and will send whatever is written.
     in_turn: Cell<bool>,
 }
+
+/// Whose call waits for room, and how to wake it.
+type Waiting = (StreamKey, Waker);
 
 /// What every good answer begins with: for each encoding of its messages and each set of those that are accepted, of which most answers say nothing.
 static GRPC: [[[Field<'static>; 3]; Encodings::N_SETS]; Encoding::ALL.len()] = {
@@ -64,7 +68,10 @@ impl Link {
     /// Gives back what only a busy connection needs.
     pub(super) fn shrink(&self) {
         self.http2.borrow_mut().shrink();
-        self.rooms.borrow_mut().shrink_to_fit();
+        let mut rooms = self.rooms.borrow_mut();
+        if rooms.as_ref().is_some_and(|rooms| rooms.is_empty()) {
+            *rooms = None;
+        }
     }
 
     /// Calls may come: they will want to know the ends of this connection.
@@ -87,16 +94,19 @@ impl Link {
     /// Wakes who waits for room on a stream.
     pub(super) fn wake_room(&self, stream: StreamKey) {
         let mut rooms = self.rooms.borrow_mut();
-        if let Some(place) = rooms.iter().position(|(waiting, _)| *waiting == stream) {
-            let (_, waker) = rooms.swap_remove(place);
-            drop(rooms);
+        let place = rooms.iter().flat_map(|rooms| rooms.iter()).position(|(waiting, _)| *waiting == stream);
+        let woken = place.and_then(|place| Some(rooms.as_mut()?.swap_remove(place)));
+        drop(rooms);
+        if let Some((_, waker)) = woken {
             waker.wake();
         }
     }
 
     /// Nobody waits for room on a stream any more.
     pub(super) fn forget_room(&self, stream: StreamKey) {
-        self.rooms.borrow_mut().retain(|(waiting, _)| *waiting != stream);
+        if let Some(rooms) = &mut *self.rooms.borrow_mut() {
+            rooms.retain(|(waiting, _)| *waiting != stream);
+        }
     }
 
     /// What is written outside the connection's turn, by a handler's own task, must not wait for the peer's next word.
@@ -114,6 +124,7 @@ impl Transport for Link {
             return Poll::Ready(());
         }
         let mut rooms = self.rooms.borrow_mut();
+        let rooms = rooms.get_or_insert_default();
         match rooms.iter_mut().find(|(waiting, _)| *waiting == stream) {
             Some((_, waker)) => waker.clone_from(cx.waker()),
             None => rooms.push((stream, cx.waker().clone())),

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use prost::Message;
 use tonic::Status;
 
-use crate::grpc::{Answer, Inbox, Origin, Replies, Request, Response, Running, Streaming, TakesMany, TakesOne, Terms, Work, decode};
+use crate::grpc::{Answer, Inbox, Kind, Origin, Replies, Request, Response, Running, Streaming, TakesMany, TakesOne, Terms, Work, decode};
 
 /// Defines the type of a kind: a handler, its terms, and the types of the messages in and out.
 macro_rules! kind {
@@ -56,6 +56,10 @@ where
     H: Fn(Request<M>) -> F + 'static,
     F: Future<Output = Result<Response<R>, Status>> + 'static,
 {
+    fn kind(&self) -> Kind {
+        Kind::Unary
+    }
+
     fn terms(&self) -> &Terms {
         &self.terms
     }
@@ -73,6 +77,10 @@ where
     H: Fn(Request<Streaming<M>>) -> F + 'static,
     F: Future<Output = Result<Response<R>, Status>> + 'static,
 {
+    fn kind(&self) -> Kind {
+        Kind::ClientStreaming
+    }
+
     fn terms(&self) -> Option<&Terms> {
         Some(&self.terms)
     }
@@ -91,6 +99,10 @@ where
     H: Fn(Request<M>, Replies<R>) -> F + 'static,
     F: Future<Output = Result<(), Status>> + 'static,
 {
+    fn kind(&self) -> Kind {
+        Kind::ServerStreaming
+    }
+
     fn terms(&self) -> &Terms {
         &self.terms
     }
@@ -109,6 +121,10 @@ where
     H: Fn(Request<Streaming<M>>, Replies<R>) -> F + 'static,
     F: Future<Output = Result<(), Status>> + 'static,
 {
+    fn kind(&self) -> Kind {
+        Kind::Streaming
+    }
+
     fn terms(&self) -> Option<&Terms> {
         Some(&self.terms)
     }

@@ -7,6 +7,7 @@ mod support;
 
 mod attacks;
 mod blocks;
+mod care;
 mod channel;
 mod command_line;
 mod compression;
@@ -25,6 +26,8 @@ mod hooks;
 mod interop;
 mod leaks;
 mod load;
+mod observe;
+mod overload;
 mod panics;
 mod peers;
 mod raw;

@@ -107,6 +107,11 @@ impl Served {
         &self.stderr
     }
 
+    /// All that it has logged, once it has ended.
+    pub(crate) fn stderr_at_the_end(&mut self) -> String {
+        self.stderr.all()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the process is there");
     }
@@ -138,6 +143,17 @@ impl Served {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process is there");
         let of_task = |task: io::Result<fs::DirEntry>| -> Option<u64> {
             fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()
+        };
+        Duration::from_nanos(tasks.filter_map(of_task).sum())
+    }
+
+    /// How long its thread of this name has waited for a CPU that others had.
+    pub(crate) fn waited_for_cpu(&self, name: &str) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process is there");
+        let of_task = |task: io::Result<fs::DirEntry>| -> Option<u64> {
+            let task = task.ok()?.path();
+            fs::read_to_string(task.join("comm")).ok().filter(|comm| comm.trim() == name)?;
+            fs::read_to_string(task.join("schedstat")).ok()?.split_whitespace().nth(1)?.parse().ok()
         };
         Duration::from_nanos(tasks.filter_map(of_task).sum())
     }

@@ -29,7 +29,7 @@ pub(in crate::grpc) struct Recorder {
 
 impl Default for Recorder {
     fn default() -> Self {
-        Self::new(Rc::new(Partials::new(usize::MAX)))
+        Self::new(super::partials_of(usize::MAX))
     }
 }
 
