@@ -318,8 +318,8 @@ where
             None => return Ok(0),
         };
         if let Some(health) = health {
-            health.add(router.services());
             router = router.add(health.service(handle.phase()));
+            health.add(router.services());
         }
         // Before it is ready: who serves is seen.
         let observer = Observer::new(&setup.observe, &on, this.index, &router);

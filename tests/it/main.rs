@@ -11,6 +11,7 @@ mod care;
 mod channel;
 mod command_line;
 mod compression;
+mod deploy;
 mod descriptors;
 mod drain;
 mod drain_frames;
