@@ -10,5 +10,11 @@ mod choose_a_loop {}
 #[doc = include_str!("../docs/guide/client.md")]
 mod client {}
 
+#[doc = include_str!("../docs/guide/deploy.md")]
+mod deploy {}
+
+#[doc = include_str!("../docs/guide/overload.md")]
+mod overload {}
+
 #[doc = include_str!("../docs/guide/from-tonic.md")]
 mod from_tonic {}

@@ -81,7 +81,7 @@ pub use channel::{Channel, Endpoint, ResponseBody, ResponseFuture};
 pub(crate) use {
     answer::Ended,
     once::{SAY_HELLO, call_once, run_on},
-    prepared::{Inspector, Prepared},
+    prepared::{Inspector, Prepared, Wording},
     prepared_channel::{PreparedChannel, Ticket},
     status::{code_name, late},
     target::Target,

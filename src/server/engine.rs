@@ -7,12 +7,17 @@ use std::fmt;
 use std::rc::Rc;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Instant;
 
-use loopswap_rt::{Address, Runtime};
+use loopswap_rt::{Address, Runtime, now};
 
 use crate::Error;
-use crate::http2::Limits;
-use crate::server::{Counters, PhaseWatch};
+use crate::grpc::{Admission, WorkerPartials};
+use crate::http2::{Limits, Violation};
+use crate::observe::Observer;
+use crate::pulse::Pulse;
+use crate::server::peer_log::{About, PeerLog};
+use crate::server::{Counters, Overload, PhaseWatch};
 use crate::service::Router;
 
 /// What speaks HTTP/2 for a connection.
@@ -37,6 +42,39 @@ pub(crate) trait Engine: Copy + 'static {
 pub(crate) struct House {
     pub(crate) limits: Rc<Limits>,
     pub(crate) counters: Arc<Counters>,
+    /// What looks at its calls, if anything does.
+    pub(crate) observer: Option<Rc<Observer>>,
+    /// `None` where all calls are let in.
+    pub(crate) admission: Option<Rc<Admission>>,
+    pub(crate) partials: Rc<WorkerPartials>,
+    pub(crate) log: Rc<PeerLog>,
+}
+
+impl House {
+    /// Of a worker whose loop's tick is seen in this pulse.
+    pub(crate) fn new(
+        limits: Limits,
+        overload: &Overload,
+        counters: Arc<Counters>,
+        pulse: Arc<Pulse>,
+        observer: Option<Rc<Observer>>,
+    ) -> Rc<Self> {
+        let log = Rc::new(PeerLog::default());
+        let (counts, says) = (Arc::clone(&counters), Rc::clone(&log));
+        let tell = move |violation| {
+            counts.count(violation);
+            says.say(About::Refused, now(), || tracing::warn!("call refused: {violation}"));
+        };
+        let partials = WorkerPartials::new(overload.partial_messages_bytes_max, limits.partial_messages_bytes_max);
+        Rc::new(Self {
+            limits: Rc::new(limits),
+            counters,
+            observer,
+            admission: Admission::new(overload.capacity(), pulse, Box::new(tell)),
+            partials,
+            log,
+        })
+    }
 }
 
 /// The HTTP/2 engine of a server, by name.
@@ -87,17 +125,21 @@ pub(crate) enum Closed {
     NoHandshake,
     /// Because the server stops; calls on it were cut.
     Stopped,
+    /// Because its time was over: it was too old, and its calls had not ended, or its peer was gone.
+    Cut(Violation),
     /// By an error of the peer or of the network.
     Broken(String),
 }
 
 impl Closed {
     /// Logs how the connection to this peer has ended.
-    pub(crate) fn log(&self, peer: &Address) {
-        match self {
-            Self::Orderly | Self::Stopped => tracing::debug!(%peer, "connection closed: {self}"),
-            Self::NoHandshake | Self::Broken(_) => tracing::info!(%peer, "connection closed: {self}"),
-        }
+    pub(crate) fn log(&self, peer: &Address, log: &PeerLog, now: Instant) {
+        let about = match self {
+            Self::Orderly | Self::Stopped | Self::Cut(_) => return tracing::debug!(%peer, "connection closed: {self}"),
+            Self::NoHandshake => About::NoHandshake,
+            Self::Broken(_) => About::Broken,
+        };
+        log.say(about, now, || tracing::info!(%peer, "connection closed: {self}"));
     }
 }
 
@@ -107,6 +149,7 @@ impl fmt::Display for Closed {
             Self::Orderly => f.write_str("all calls done"),
             Self::NoHandshake => f.write_str("no HTTP/2 handshake within the time allowed"),
             Self::Stopped => f.write_str("the server stops"),
+            Self::Cut(limit) => write!(f, "cut: {limit}"),
             Self::Broken(why) => f.write_str(why),
         }
     }

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use loopswap::greeter::{Greeter, GreeterClient, GreeterServer, HelloReply, HelloRequest};
-use loopswap::{Builder, Request, Response, Server, Status};
+use loopswap::{Builder, Http2, Request, Response, Router, Server, Status};
 use rustix::process::{Pid, Signal, kill_process};
 use tonic::transport::{Channel, Endpoint};
 
@@ -107,6 +107,11 @@ impl Served {
         &self.stderr
     }
 
+    /// All that it has logged, once it has ended.
+    pub(crate) fn stderr_at_the_end(&mut self) -> String {
+        self.stderr.all()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the process is there");
     }
@@ -138,6 +143,17 @@ impl Served {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process is there");
         let of_task = |task: io::Result<fs::DirEntry>| -> Option<u64> {
             fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()
+        };
+        Duration::from_nanos(tasks.filter_map(of_task).sum())
+    }
+
+    /// How long its thread of this name has waited for a CPU that others had.
+    pub(crate) fn waited_for_cpu(&self, name: &str) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process is there");
+        let of_task = |task: io::Result<fs::DirEntry>| -> Option<u64> {
+            let task = task.ok()?.path();
+            fs::read_to_string(task.join("comm")).ok().filter(|comm| comm.trim() == name)?;
+            fs::read_to_string(task.join("schedstat")).ok()?.split_whitespace().nth(1)?.parse().ok()
         };
         Duration::from_nanos(tasks.filter_map(of_task).sum())
     }
@@ -291,6 +307,19 @@ pub(crate) fn serve_puppet(runtime: &str, configure: impl FnOnce(Builder) -> Bui
     let builder = configure(Server::builder().listen("127.0.0.1:0").workers(1));
     let hosted = host(builder, runtime, move |_| GreeterServer::new(service.clone()));
     (hosted.with_puppet(puppet.clone()), puppet)
+}
+
+/// Serves these services in this process, on one worker, and runs a case against them.
+pub(crate) fn with_services(
+    runtime: &str,
+    engine: &str,
+    services: impl Fn() -> Router + Send + Sync + 'static,
+    case: impl FnOnce(SocketAddr),
+) {
+    let engine: Http2 = engine.parse().expect("there is such an engine");
+    let builder = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine);
+    let hosted = host(builder, runtime, move |_| services());
+    case(hosted.local_addr().as_tcp().expect("it listens on TCP"));
 }
 
 /// Runs a client's future, with an end to its patience.

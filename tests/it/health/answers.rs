@@ -25,11 +25,11 @@ fn the_binary_serves_as_a_whole_and_each_service(runtime: &str, engine: &str) {
     let server = serve(runtime, &["--http2", engine]);
     block_on(async {
         let client = Client::new(server.addr()).await;
-        for service in ["", GREETER] {
+        for service in ["", GREETER, Health::NAME] {
             assert_eq!(client.check(service).await.unwrap(), Serving, "`{service}`");
             client.watch(service).await.says(Serving).await;
         }
-        assert_eq!(client.list().await.unwrap(), BTreeMap::from([(String::new(), Serving), (GREETER.into(), Serving)]));
+        assert_eq!(client.list().await.unwrap(), BTreeMap::from(["", GREETER, Health::NAME].map(|service| (service.into(), Serving))));
     });
 }
 

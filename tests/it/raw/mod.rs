@@ -44,6 +44,20 @@ macro_rules! on_every_engine {
 }
 pub(crate) use on_every_engine;
 
+/// As [`on_every_engine`], with each loop for the engine on hyper, too.
+macro_rules! on_every_loop_and_engine {
+    ($($case:ident $(($why:literal))?),* $(,)?) => {
+        $crate::raw::on_every_engine!($($case $(($why))?),*);
+        mod hyper_on_tokio_uring {
+            $(#[test] $(#[ignore = $why])? fn $case() { $crate::raw::run($crate::raw::Target { runtime: "tokio-uring", engine: "hyper" }, super::$case); })*
+        }
+        mod hyper_on_glommio {
+            $(#[test] $(#[ignore = $why])? fn $case() { $crate::raw::run($crate::raw::Target { runtime: "glommio", engine: "hyper" }, super::$case); })*
+        }
+    };
+}
+pub(crate) use on_every_loop_and_engine;
+
 /// A loop and an engine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {
