@@ -1,8 +1,7 @@
 //! What a server serves: services that were written for it, services that tonic generated, and the way from a path to either.
 //!
 //! * `methods` is what generated code fills with a service's methods; `kinds` runs a method of each of the four kinds.
-//! * `interceptor` stands around methods.
-//! * `router` finds the method that a path names; `layered` puts tonic's services into tower layers on their way into it.
+//! * `router` finds the method that a path names.
 //! * `bridge` runs a tonic service on the transport of a call; `body` is the request that such a service reads, `connect_info` what it is told of
 //!   its connection.
 //!
@@ -11,9 +10,7 @@
 mod body;
 mod bridge;
 mod connect_info;
-mod interceptor;
 mod kinds;
-mod layered;
 mod methods;
 mod router;
 
@@ -24,11 +21,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tonic::body::Body;
 
-pub use interceptor::{Interceptor, Interceptors, Next, TonicInterceptor};
-pub use layered::LayeredRouter;
 pub use methods::Methods;
 pub use router::Router;
-pub use tonic::service::Interceptor as SyncInterceptor;
 
 /// A service as our generator makes it: its methods are native `async fn`s, which may hold what is not [`Send`] and await the loop's own I/O.
 ///
