@@ -1,5 +1,5 @@
 //! The server of gRPC's interoperability tests, for anybody's client to be pointed at. The cases are described in gRPC's
-//! doc/interop-test-descriptions.md; those that want compression or credentials are not served.
+//! doc/interop-test-descriptions.md; those that want credentials are not served.
 //!
 //!     cargo run --release --example interop -- --runtime tokio-uring --port 10000
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use loopswap::tls::ServerTls;
-use loopswap::{Http2, Loop, Request, Response, Server, Status, Stream, Streaming, rt};
+use loopswap::{CompressionEncoding, Http2, Loop, MessageCompression, Request, Response, Server, Status, Stream, Streaming, rt};
 use testing::{
     BoolValue, EchoStatus, Empty, Payload, PayloadType, ResponseParameters, SimpleRequest, SimpleResponse, StreamingInputCallRequest,
     StreamingInputCallResponse, StreamingOutputCallRequest, StreamingOutputCallResponse, TestService, TestServiceServer,
@@ -37,11 +37,13 @@ impl TestService for Interop {
     }
 
     async fn unary_call(&self, request: Request<SimpleRequest>) -> Result<Response<SimpleResponse>, Status> {
-        let SimpleRequest { response_type, response_size, response_status, expect_compressed, .. } = request.get_ref();
-        refuse_compressed(expect_compressed.as_ref())?;
+        let SimpleRequest { response_type, response_size, response_status, response_compressed, expect_compressed, .. } = request.get_ref();
+        check_compressed(expect_compressed.as_ref(), request.message_encoding())?;
         echo_status(response_status.as_ref())?;
         let payload = Some(payload(*response_type, *response_size)?);
-        Ok(echo_metadata(request.metadata(), SimpleResponse { payload, ..Default::default() }))
+        let mut response = echo_metadata(request.metadata(), SimpleResponse { payload, ..Default::default() });
+        response.message_compression().set(is_wanted(response_compressed.as_ref()));
+        Ok(response)
     }
 
     async fn streaming_output_call(
@@ -50,7 +52,9 @@ impl TestService for Interop {
     ) -> Result<Response<impl Stream<Item = Result<StreamingOutputCallResponse, Status>>>, Status> {
         let request = request.into_inner();
         echo_status(request.response_status.as_ref())?;
-        Ok(Response::new(outputs(request)))
+        let mut response = Response::new(());
+        let compression = response.message_compression();
+        Ok(response.map(|()| outputs(request, compression)))
     }
 
     async fn streaming_input_call(
@@ -60,7 +64,7 @@ impl TestService for Interop {
         let mut requests = request.into_inner();
         let mut n_bytes = 0;
         while let Some(StreamingInputCallRequest { payload, expect_compressed }) = requests.message().await? {
-            refuse_compressed(expect_compressed.as_ref())?;
+            check_compressed(expect_compressed.as_ref(), requests.message_encoding())?;
             n_bytes += payload.map_or(0, |payload| payload.body.len());
         }
         let aggregated_payload_size = i32::try_from(n_bytes).map_err(|_| Status::out_of_range("more payload than the response can say"))?;
@@ -71,11 +75,12 @@ impl TestService for Interop {
         &self,
         request: Request<Streaming<StreamingOutputCallRequest>>,
     ) -> Result<Response<impl Stream<Item = Result<StreamingOutputCallResponse, Status>>>, Status> {
-        let response = echo_metadata(request.metadata(), ());
-        let replies = request.into_inner().map(|request| {
+        let mut response = echo_metadata(request.metadata(), ());
+        let compression = response.message_compression();
+        let replies = request.into_inner().map(move |request| {
             let request = request?;
             echo_status(request.response_status.as_ref())?;
-            Ok::<_, Status>(outputs(request))
+            Ok::<_, Status>(outputs(request, compression.clone()))
         });
         Ok(response.map(|()| replies.try_flatten()))
     }
@@ -94,7 +99,9 @@ impl TestService for Interop {
             // Its own payload is of no use here.
             remembered.push(StreamingOutputCallRequest { payload: None, ..request });
         }
-        Ok(Response::new(stream::iter(remembered).flat_map(outputs)))
+        let mut response = Response::new(());
+        let compression = response.message_compression();
+        Ok(response.map(|()| stream::iter(remembered).flat_map(move |request| outputs(request, compression.clone()))))
     }
 
     async fn unimplemented_call(&self, _: Request<Empty>) -> Result<Response<Empty>, Status> {
@@ -102,15 +109,22 @@ impl TestService for Interop {
     }
 }
 
-/// The responses that a request asks for, each after its pause.
-fn outputs(request: StreamingOutputCallRequest) -> impl Stream<Item = Result<StreamingOutputCallResponse, Status>> {
+/// The responses that a request asks for, each after its pause, and compressed as it is asked for.
+fn outputs(
+    request: StreamingOutputCallRequest,
+    compression: MessageCompression,
+) -> impl Stream<Item = Result<StreamingOutputCallResponse, Status>> {
     let StreamingOutputCallRequest { response_type, response_parameters, .. } = request;
-    stream::iter(response_parameters).then(move |ResponseParameters { size, interval_us, .. }| async move {
-        let pause = u64::try_from(interval_us).map_err(|_| Status::invalid_argument(format!("interval_us is {interval_us}")))?;
-        if pause > 0 {
-            rt::sleep(Duration::from_micros(pause)).await;
+    stream::iter(response_parameters).then(move |ResponseParameters { size, interval_us, compressed }| {
+        let compression = compression.clone();
+        async move {
+            let pause = u64::try_from(interval_us).map_err(|_| Status::invalid_argument(format!("interval_us is {interval_us}")))?;
+            if pause > 0 {
+                rt::sleep(Duration::from_micros(pause)).await;
+            }
+            compression.set(is_wanted(compressed.as_ref()));
+            Ok(StreamingOutputCallResponse { payload: Some(payload(response_type, size)?) })
         }
-        Ok(StreamingOutputCallResponse { payload: Some(payload(response_type, size)?) })
     })
 }
 
@@ -133,12 +147,19 @@ fn echo_status(status: Option<&EchoStatus>) -> Result<(), Status> {
     }
 }
 
-/// A method is not told whether its request was compressed: with this answer a client learns that it cannot test compression.
-fn refuse_compressed(expected: Option<&BoolValue>) -> Result<(), Status> {
-    match expected {
-        Some(BoolValue { value: true }) => Err(Status::invalid_argument("the request is not compressed")),
+/// Whether a message came as its client says that it should. By a first one that says what is not so, a client learns whether the server looks.
+fn check_compressed(expected: Option<&BoolValue>, encoding: Option<CompressionEncoding>) -> Result<(), Status> {
+    match (expected, encoding) {
+        (Some(BoolValue { value: true }), None) => Err(Status::invalid_argument("the request is not compressed")),
+        (Some(BoolValue { value: false }), Some(encoding)) => {
+            Err(Status::invalid_argument(format!("the request is compressed with {encoding}")))
+        }
         _ => Ok(()),
     }
+}
+
+fn is_wanted(compressed: Option<&BoolValue>) -> bool {
+    compressed.is_some_and(|compressed| compressed.value)
 }
 
 /// The response, with the metadata that the client wants back.
@@ -151,6 +172,12 @@ fn echo_metadata<T>(metadata: &MetadataMap, message: T) -> Response<T> {
         response.trailers_mut().insert_bin(ECHO_TRAILING, value.clone());
     }
     response
+}
+
+/// It compresses what is asked for in whatever its client accepts.
+fn service() -> TestServiceServer<Interop> {
+    let encodings = [CompressionEncoding::Gzip, CompressionEncoding::Deflate];
+    encodings.into_iter().fold(TestServiceServer::new(Interop), TestServiceServer::send_compressed)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -178,7 +205,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if use_tls {
         builder = builder.tls(ServerTls::files(certificate, key));
     }
-    let mut server = builder.start(Loop::choose(&runtime)?, |_worker| TestServiceServer::new(Interop))?;
+    let mut server = builder.start(Loop::choose(&runtime)?, |_worker| service())?;
     server.drain_on_signals()?;
     println!("listening on {}", server.local_addr());
     Ok(server.wait()?)

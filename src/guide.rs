@@ -10,5 +10,18 @@ mod choose_a_loop {}
 #[doc = include_str!("../docs/guide/client.md")]
 mod client {}
 
+#[doc = include_str!("../docs/guide/deploy.md")]
+mod deploy {}
+
+#[cfg(feature = "tls")]
+#[doc = include_str!("../docs/guide/tls.md")]
+mod tls {}
+
+#[doc = include_str!("../docs/guide/overload.md")]
+mod overload {}
+
+#[doc = include_str!("../docs/guide/connection-care.md")]
+mod connection_care {}
+
 #[doc = include_str!("../docs/guide/from-tonic.md")]
 mod from_tonic {}

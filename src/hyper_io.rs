@@ -18,7 +18,15 @@ const WRITE_BYTES_MAX: usize = 64 * 1024;
 /// An idle connection keeps no larger send buffer than this.
 const IDLE_BUFFER_BYTES_MAX: usize = 4 * 1024;
 
-/// hyper's view of a connection. `O` is shown the bytes that arrive.
+/// Bytes on their way.
+pub(crate) enum Passing<'a> {
+    /// They have arrived, and hyper has not seen them yet.
+    In(&'a [u8]),
+    /// hyper has written them.
+    Out(&'a [u8]),
+}
+
+/// hyper's view of a connection. `O` is shown all bytes that pass.
 pub(crate) struct HyperIo<C, O> {
     connection: C,
     /// What was lent and found no room in hyper's buffer, from `received_at` on.
@@ -29,8 +37,8 @@ pub(crate) struct HyperIo<C, O> {
     observe: O,
 }
 
-impl<C: Connection, O: FnMut(&[u8]) + Unpin> HyperIo<C, O> {
-    /// `observe` is called with all bytes in their order, each once, before hyper sees them.
+impl<C: Connection, O: FnMut(Passing<'_>) + Unpin> HyperIo<C, O> {
+    /// `observe` is called with all bytes of each way in their order, each once.
     pub(crate) fn new(connection: C, observe: O) -> Self {
         Self { connection, received: Vec::new(), received_at: 0, spare: Vec::new(), observe }
     }
@@ -57,6 +65,7 @@ impl<C: Connection, O: FnMut(&[u8]) + Unpin> HyperIo<C, O> {
         }
         let n = buf.len();
         if n > 0 {
+            (self.observe)(Passing::Out(&buf));
             self.connection.start_send(buf);
             // Readiness loops have sent it by now, and give the buffer back.
             if let Poll::Ready(Err(error)) = self.poll_sent(cx) {
@@ -67,12 +76,12 @@ impl<C: Connection, O: FnMut(&[u8]) + Unpin> HyperIo<C, O> {
     }
 }
 
-impl<C: Connection, O: FnMut(&[u8]) + Unpin> Read for HyperIo<C, O> {
+impl<C: Connection, O: FnMut(Passing<'_>) + Unpin> Read for HyperIo<C, O> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut cursor: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let Self { connection, received, received_at, observe, .. } = &mut *self;
         if *received_at == received.len() {
             let copied = ready!(connection.poll_receive(cx, |bytes| {
-                observe(bytes);
+                observe(Passing::In(bytes));
                 let (now, later) = bytes.split_at(bytes.len().min(cursor.remaining()));
                 cursor.put_slice(now);
                 received.clear();
@@ -93,7 +102,7 @@ impl<C: Connection, O: FnMut(&[u8]) + Unpin> Read for HyperIo<C, O> {
     }
 }
 
-impl<C: Connection, O: FnMut(&[u8]) + Unpin> Write for HyperIo<C, O> {
+impl<C: Connection, O: FnMut(Passing<'_>) + Unpin> Write for HyperIo<C, O> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_all_of(cx, &[io::IoSlice::new(buf)])
     }

@@ -25,7 +25,8 @@
 //! * [`tls`] is TLS and mutual TLS, for servers and clients.
 //! * [`client`] is a gRPC client on the loop of the worker that made it, for handlers that call other services.
 //! * [`Health`] tells load balancers whether the server serves.
-//! * [`Limits`] is what a connection may cost, [`Counters`] how often peers have reached that.
+//! * [`Limits`] is what a connection may cost, [`Overload`] when a worker has enough, [`Counters`] how often either was reached.
+//! * [`Metrics`] is what a server has done, for Prometheus; [`Builder::call_spans`] gives each call a span of `tracing`.
 //! * [`greeter`] is the demo service, the one of the experiment; [`blocks`] is the one that reads and writes a file.
 
 // Generated code names this crate by its absolute path, here as elsewhere.
@@ -45,9 +46,12 @@ pub mod http2;
 mod hyper_engine;
 mod hyper_io;
 mod include_proto;
+mod jitter;
 #[cfg(feature = "cli")]
 mod load;
 mod native_engine;
+mod observe;
+mod pulse;
 mod ready;
 mod registry;
 mod server;
@@ -57,13 +61,15 @@ mod socket;
 pub mod tls;
 
 pub use error::{Error, ErrorKind};
-pub use grpc::{MessageLimits, Replies, Request, Response, Streaming, current_deadline};
+pub use grpc::{Compression, MessageCompression, MessageLimits, Replies, Request, Response, Streaming, current_deadline};
 pub use http2::Limits;
+pub use observe::{Metrics, TextFormat};
 pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
 #[doc(hidden)]
 pub use server::Lone;
-pub use server::{Builder, Counters, Handle, Health, Http2, Running, Server, ServingStatus, Started};
+pub use server::{Builder, Counters, Handle, Health, Http2, Overload, Running, Server, ServingStatus, Started};
 pub use service::{LocalService, Methods, Router, TonicService};
+pub use tonic::codec::CompressionEncoding;
 pub use tonic::{Code, Status, metadata};
 
 #[cfg(doctest)]

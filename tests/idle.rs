@@ -13,11 +13,12 @@ use loopswap::rt::Connection as _;
 use loopswap::{Http2, Limits, Lone, Loop, Router, Server};
 use loopswap_memory::{Memory, MemoryConnection, Peer, World, pair};
 
-/// Bytes. A change that needs more has to say why; one that needs less lowers it.
-const IDLE_BYTES_MAX: usize = 1536;
+/// Bytes. A change that needs more has to say why; one that needs less lowers it. Of these, 58 are the entry of `grpc-accept-encoding` in the encoder's table,
+/// which a client that names encodings is answered with.
+const IDLE_BYTES_MAX: usize = 1600;
 
 /// The same of the loops, with what they add.
-const LOOPS: [(&str, usize); 3] = [("tokio", 2048), ("tokio-uring", 2048), ("glommio", 3072)];
+const LOOPS: [(&str, usize); 3] = [("tokio", 2112), ("tokio-uring", 2048), ("glommio", 3072)];
 
 /// How long the loops may take to give back what calls had taken.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -90,8 +91,9 @@ fn call(id: u32) -> Vec<u8> {
     out
 }
 
-/// Bytes that each of `N` connections holds after a call and a while; then they make another call, to which `is_answer` says yes.
-fn held(serve: impl Fn(&World, MemoryConnection), is_answer: impl Fn(&[u8]) -> bool) -> usize {
+/// Bytes that each of `N` connections holds after a call and a while, when they have so many tasks with a timer in common; then they make another call, to
+/// which `is_answer` says yes.
+fn held(n_shared: usize, serve: impl Fn(&World, MemoryConnection), is_answer: impl Fn(&[u8]) -> bool) -> usize {
     let world = World::enter();
     let mut peers: Vec<Peer> = Vec::with_capacity(N);
     let before = LIVE_BYTES.load(Ordering::Relaxed);
@@ -106,7 +108,11 @@ fn held(serve: impl Fn(&World, MemoryConnection), is_answer: impl Fn(&[u8]) -> b
     // Past every deadline of the handshake.
     world.pass(Duration::from_secs(15));
     let held = LIVE_BYTES.load(Ordering::Relaxed) - before;
-    assert_eq!((world.n_tasks(), world.n_timers()), (N, 0), "an idle connection waits for its peer alone");
+    assert_eq!(
+        (world.n_tasks() - N, world.n_timers()),
+        (n_shared, n_shared),
+        "an idle connection waits for its peer, and for a timer that all share"
+    );
     for peer in &peers {
         peer.send(&call(3));
         world.turn();
@@ -143,10 +149,10 @@ fn in_memory() {
         });
     };
     let greeted = |output: &[u8]| output.windows(11).any(|window| window == b"Hello, you!");
-    let held_bare = held(bare, |output| output == b"ok");
+    let held_bare = held(0, bare, |output| output == b"ok");
     // Buffers of the worker, and whatever else is made once.
-    held(native, greeted);
-    let held_native = held(native, greeted);
+    held(1, native, greeted);
+    let held_native = held(1, native, greeted);
     let own = held_native - held_bare;
     println!("{own} bytes ({held_native} with what the loop in memory needs)");
     assert!(own <= IDLE_BYTES_MAX, "an idle connection holds {own} bytes, more than {IDLE_BYTES_MAX}");

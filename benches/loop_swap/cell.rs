@@ -22,6 +22,12 @@ pub(crate) struct Cell {
     pub(crate) warmup: u32,
 }
 
+/// How often those two fell asleep.
+pub(crate) struct Waits {
+    pub(crate) of_server: u64,
+    pub(crate) of_client: u64,
+}
+
 impl Cell {
     /// Measures it. An error says what went wrong, in a line.
     pub(crate) fn measure(&self, machine: &Machine, client: Client) -> Result<Measured, String> {
@@ -31,8 +37,8 @@ impl Cell {
         self.run(machine, client).map(|(measured, _)| measured)
     }
 
-    /// Measures a server, and how often it fell asleep meanwhile.
-    pub(crate) fn run(&self, machine: &Machine, client: Client) -> Result<(Measured, u64), String> {
+    /// Measures a server, and how often it and its client fell asleep meanwhile.
+    pub(crate) fn run(&self, machine: &Machine, client: Client) -> Result<(Measured, Waits), String> {
         let mut command = self.row.command(1)?;
         let blocks = if self.shape.is_of_blocks() { Some(Blocks::new(self.calls)?) } else { None };
         if let Some(blocks) = &blocks {
@@ -40,17 +46,17 @@ impl Cell {
         }
         let server = Server::start(&mut command, machine.server_cpu)?;
         match self.load(&server, machine, client) {
-            Ok(measured) => server.end().map(|()| measured),
+            Ok(measured) => server.end().map(|_| measured),
             Err(why) => Err(server.failed(&why)),
         }
     }
 
-    fn load(&self, server: &Server, machine: &Machine, client: Client) -> Result<(Measured, u64), String> {
+    fn load(&self, server: &Server, machine: &Machine, client: Client) -> Result<(Measured, Waits), String> {
         client.load(server.addr(), self.shape, self.warmup, machine.load_cpu)?;
         let (before, waits_before, ticks_before) = (server.cpu()?, server.waits()?, server.ticks());
-        let mut measured = client.load(server.addr(), self.shape, self.calls, machine.load_cpu)?;
+        let (mut measured, of_client) = client.load(server.addr(), self.shape, self.calls, machine.load_cpu)?;
         let spent: Duration = server.cpu()? - before;
-        let waits = server.waits()?.saturating_sub(waits_before);
+        let waits = Waits { of_server: server.waits()?.saturating_sub(waits_before), of_client };
         measured.cpu_us = Some(spent.as_secs_f64() * 1e6 / f64::from(self.calls));
         if let Some(((user_before, system_before), (user, system))) = ticks_before.zip(server.ticks()) {
             (measured.user_ticks, measured.system_ticks) = (Some(user - user_before), Some(system - system_before));

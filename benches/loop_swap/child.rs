@@ -108,19 +108,28 @@ impl Server {
 
     /// Its resident memory, in bytes.
     pub(crate) fn memory(&self) -> Result<u64, String> {
+        self.memory_by("VmRSS:")
+    }
+
+    /// The most that this has ever been.
+    pub(crate) fn memory_peak(&self) -> Result<u64, String> {
+        self.memory_by("VmHWM:")
+    }
+
+    fn memory_by(&self, name: &str) -> Result<u64, String> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).map_err(|error| format!("it is gone: {error}"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("it is gone: it has no memory")?;
-        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().map_err(|error| format!("VmRSS is{line}: {error}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("it is gone: it has no memory")?;
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().map_err(|error| format!("{name}{line}: {error}"))?;
         Ok(kibibytes * 1024)
     }
 
-    /// Ends it in order.
-    pub(crate) fn end(mut self) -> Result<(), String> {
+    /// Ends it in order, and returns all that it said on standard error.
+    pub(crate) fn end(mut self) -> Result<String, String> {
         kill_process(Pid::from_child(&self.child), Signal::TERM).map_err(|error| format!("it is gone: {error}"))?;
         let give_up = Instant::now() + END_TIMEOUT;
         loop {
             match self.child.try_wait().map_err(|error| error.to_string())? {
-                Some(status) if status.success() => return Ok(()),
+                Some(status) if status.success() => return Ok(self.words()),
                 Some(status) => return Err(format!("ended with {status}: {}", self.last_words())),
                 None if Instant::now() > give_up => return Err("did not end after SIGTERM".into()),
                 None => thread::sleep(Duration::from_millis(1)),
@@ -140,8 +149,12 @@ impl Server {
     /// Its last line on standard error.
     fn last_words(&mut self) -> String {
         let _ = self.child.kill();
-        let text = self.stderr.take().and_then(|stderr| stderr.join().ok()).unwrap_or_default();
-        text.lines().last().unwrap_or("it said nothing").to_owned()
+        self.words().lines().last().unwrap_or("it said nothing").to_owned()
+    }
+
+    /// What it said on standard error until it ended.
+    fn words(&mut self) -> String {
+        self.stderr.take().and_then(|stderr| stderr.join().ok()).unwrap_or_default()
     }
 }
 

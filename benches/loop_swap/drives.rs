@@ -10,7 +10,7 @@ use crate::peers::build::find;
 use crate::plan::{Kind, Plan, Row, SHAPES, Shape};
 
 /// By how much the calls are fewer than in a cell: there are two clients, and the noise shows over the rounds.
-const FEWER: u32 = 4;
+const FEWER: u32 = 2;
 
 /// A server, a load and a client.
 pub(crate) struct Task {
@@ -33,7 +33,7 @@ pub(crate) fn tasks(plan: &Plan, rows: &[Row]) -> Vec<Task> {
     let rows: Vec<_> = rows.iter().filter(|row| row.unavailable.is_none()).filter(is_driven).collect();
     let cells = |round| {
         let of_shape = move |row: &Row, shape: Shape| {
-            let calls = (plan.calls(&shape) / FEWER).max(shape.in_flight);
+            let calls = (plan.calls_of(row, &shape) / FEWER).max(shape.in_flight);
             Cell { round, row: row.clone(), shape, calls, warmup: plan.warmup.clamp(shape.in_flight, calls) }
         };
         let shapes = || SHAPES.into_iter().filter(is_shape);
@@ -42,7 +42,7 @@ pub(crate) fn tasks(plan: &Plan, rows: &[Row]) -> Vec<Task> {
     let mut tasks = Vec::new();
     for round in 0..plan.rounds {
         for cell in cells(round) {
-            let mut clients = [Client::Loopswap, Client::H2load];
+            let mut clients = [Client::LikeH2load, Client::H2load];
             if round % 2 == 1 {
                 clients.reverse();
             }
@@ -66,10 +66,10 @@ impl Task {
     pub(crate) fn run(&self, machine: &loopswap_report::Machine, row: String, shape: String) -> Drive {
         let measured = self.cell.run(machine, self.client).and_then(|(measured, waits)| {
             let cpu_us = measured.cpu_us.ok_or("its CPU time was not measured")?;
-            let waits = waits as f64 / f64::from(self.cell.calls);
-            Ok(Driving { requests_per_second: measured.requests_per_second, cpu_us, waits })
+            let [waits, client_waits] = [waits.of_server, waits.of_client].map(|n| n as f64 / f64::from(self.cell.calls));
+            Ok(Driving { requests_per_second: measured.requests_per_second, cpu_us, waits, client_waits })
         });
-        let client = if self.client == Client::Loopswap { Driver::Loopswap } else { Driver::H2load };
+        let client = if self.client == Client::LikeH2load { Driver::Loopswap } else { Driver::H2load };
         let outcome = measured.map_or_else(Driven::Failed, Driven::Measured);
         Drive { round: self.cell.round, row, shape, client, calls: self.cell.calls, outcome }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use loopswap_report::{Cost, Footprint, Handler, Idle, Machine, Upkeep};
+use loopswap_report::{Cost, Footprint, Handler, Held, Machine, Upkeep};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::child::{Server, pinned};
@@ -15,6 +15,10 @@ const OTHER_FILES: u64 = 200;
 
 /// The load of which the CPU time a call is taken.
 const SHAPE: Shape = Shape { connections: 10, in_flight: 100, handler: Handler::Nothing };
+
+/// The most connections that have a call in flight at once, and how many calls each makes, one after the other.
+const BUSY_CONNECTIONS: u32 = 1_000;
+const BUSY_CALLS: u32 = 10;
 
 /// A footprint to be measured.
 pub(crate) struct Task {
@@ -65,21 +69,41 @@ impl Task {
         let cpu_us = (server.cpu()? - before).as_secs_f64() * 1e6 / f64::from(calls);
         let idle = if self.workers == 1 { Some(idle(&server, plan.idle_connections, machine.load_cpu)?) } else { None };
         server.end()?;
-        Ok(Upkeep { start_ms, memory_bytes, cpu_us, idle })
+        let busy = if self.workers == 1 { Some(self.busy(plan.idle_connections, machine)?) } else { None };
+        Ok(Upkeep { start_ms, memory_bytes, cpu_us, idle, busy })
+    }
+
+    /// By how much a server that has just started grows at most, while a call is in flight on each of many connections.
+    fn busy(&self, wanted: u32, machine: &Machine) -> Result<Held, String> {
+        let connections = possible(wanted.min(BUSY_CONNECTIONS))?;
+        let shape = Shape { connections, in_flight: connections, handler: Handler::Nothing };
+        let server = Server::start(&mut self.row.command(1)?, machine.server_cpu)?;
+        drop(raw::call(server.addr())?);
+        let before = server.memory()?;
+        Client::Loopswap.load(server.addr(), shape, connections * BUSY_CALLS, machine.load_cpu)?;
+        let grown = server.memory_peak()? as f64 - before as f64;
+        server.end()?;
+        Ok(Held { n_connections: connections, bytes_a_connection: grown / f64::from(connections) })
     }
 }
 
 /// Opens connections, makes a call on each, and sees by how much the server has grown. They are closed before it is told to end, which it would tell each.
-fn idle(server: &Server, wanted: u32, cpu: Option<usize>) -> Result<Idle, String> {
-    let n_connections = u32::try_from(open_files().saturating_sub(OTHER_FILES)).map_or(wanted, |possible| wanted.min(possible));
-    if n_connections == 0 {
-        return Err(format!("the limit on open files leaves no room for idle connections: raise `ulimit -n` beyond {OTHER_FILES}"));
-    }
+fn idle(server: &Server, wanted: u32, cpu: Option<usize>) -> Result<Held, String> {
+    let n_connections = possible(wanted)?;
     let before = server.memory()?;
     let connections = pinned(cpu, || (0..n_connections).map(|_| raw::call(server.addr())).collect::<Result<Vec<_>, _>>())?;
     let grown = server.memory()? as f64 - before as f64;
     drop(connections);
-    Ok(Idle { n_connections, bytes_a_connection: grown / f64::from(n_connections) })
+    Ok(Held { n_connections, bytes_a_connection: grown / f64::from(n_connections) })
+}
+
+/// As many connections as are wanted, or as the limit on open files allows.
+fn possible(wanted: u32) -> Result<u32, String> {
+    let n_connections = u32::try_from(open_files().saturating_sub(OTHER_FILES)).map_or(wanted, |possible| wanted.min(possible));
+    if n_connections == 0 {
+        return Err(format!("the limit on open files leaves no room for connections: raise `ulimit -n` beyond {OTHER_FILES}"));
+    }
+    Ok(n_connections)
 }
 
 /// How many files this process, and each child that it starts from now on, may open: the hard limit, up to which the soft one is raised.

@@ -18,6 +18,7 @@ mod ceiling;
 mod cell;
 mod child;
 mod client;
+mod counts;
 mod drives;
 mod floor;
 mod footprint;
@@ -30,6 +31,8 @@ mod progress;
 mod raw;
 mod readme;
 mod record;
+
+mod steps;
 mod stock;
 mod stock_blocks;
 
@@ -45,6 +48,7 @@ use crate::outputs::Outputs;
 use crate::peers::Choice;
 use crate::plan::Plan;
 use crate::progress::Progress;
+use crate::steps::Step;
 
 /// The binary's allocator, for the stock peer that this process becomes: the rows differ in the server, not in malloc.
 #[global_allocator]
@@ -106,6 +110,10 @@ struct Args {
     /// When servers are loaded by h2load too, beside our load generator, and the two compared: `auto` is in a full run, where h2load is on the PATH.
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     h2load: When,
+
+    /// When the instructions of whole servers are counted, by callgrind: `auto` is in a full run, where valgrind is on the PATH.
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    instructions: When,
 
     /// Which servers of others are rows, too: `none`, `ready`, `all`, or of `python`, `rust` and `cpp`, with commas between. They are built on first
     /// use, which downloads what they are made of; `ready` has those that are built already. By default `ready`, under `cargo test` `none`.
@@ -214,70 +222,52 @@ fn experiment(args: &Args) -> Result<Run, String> {
     let cells = plan.cells(&rows);
     let mut run = record::new(machine, &plan, &rows, cells.len());
     say(&format!("{}, {}\n{plan}\n\n", run.machine.cpu, run.machine.kernel));
-    let footprints = footprint::tasks(&plan, &rows);
-    let drives = drives(args, &plan, &rows)?;
-    let n_steps = cells.len() + footprints.len() + drives.len();
-    let mut progress = Progress::new(n_steps);
-    for cell in cells {
+    let mut steps: Vec<_> = cells.into_iter().map(Step::Cell).collect();
+    steps.extend(footprint::tasks(&plan, &rows).into_iter().map(Step::Footprint));
+    steps.extend(counts(args, &plan, &rows)?.into_iter().map(Step::Count));
+    steps.extend(drives(args, &plan, &rows)?.into_iter().map(Step::Drive));
+    let mut progress = Progress::new(steps.len());
+    for step in &steps {
         if interrupt::stopped() {
             break;
         }
-        progress.begin(format!("round {} {} {}", cell.round + 1, cell.row.name, cell.shape));
-        let result = cell.measure(&run.machine, args.client);
-        if interrupt::stopped() {
-            // This cell's children were ended: its figures, if there are any, are not the server's.
-            break;
-        }
-        record::add(&mut run, &cell, result);
+        progress.begin(step.label());
+        record::step(&mut run, step, &plan);
         progress.end();
     }
-    for task in footprints {
-        if interrupt::stopped() {
-            break;
-        }
-        progress.begin(format!(
-            "round {} {} {}, {} at work, beside its calls",
-            task.round + 1,
-            task.row.name,
-            task.row.http2,
-            task.workers
-        ));
-        record::footprint(&mut run, &task, &plan);
-        if interrupt::stopped() {
-            // As above: what was measured last is not the server's.
-            run.footprints.pop();
-            break;
-        }
-        progress.end();
-    }
-    for task in drives {
-        if interrupt::stopped() {
-            break;
-        }
-        progress.begin(format!("round {} {} {} under {}", task.cell.round + 1, task.cell.row.name, task.cell.shape, task.client.word()));
-        record::drive(&mut run, &task);
-        if interrupt::stopped() {
-            run.drives.pop();
-            break;
-        }
-        progress.end();
-    }
-    run.interrupted = run.cells.len() + run.footprints.len() + run.drives.len() < n_steps;
+    run.interrupted = run.cells.len() + run.footprints.len() + run.counts.len() + run.drives.len() < steps.len();
     Ok(run)
 }
 
-/// What is driven by h2load too, where that is asked for and can be done.
+/// Whose instructions are counted, where that is asked for and can be done.
+fn counts(args: &Args, plan: &Plan, rows: &[plan::Row]) -> Result<Vec<counts::Task>, String> {
+    let can = counts::has_valgrind(&peers::build::path());
+    Ok(if args.asks_for(args.instructions, can, "instructions are not counted")? { counts::tasks(plan, rows) } else { Vec::new() })
+}
+
+/// What is driven by h2load too, likewise.
 fn drives(args: &Args, plan: &Plan, rows: &[plan::Row]) -> Result<Vec<drives::Task>, String> {
-    match (args.h2load, drives::has_h2load(&peers::build::path())) {
-        (When::Never, _) => Ok(Vec::new()),
-        (When::Always, Err(why)) => Err(why),
-        (When::Always, Ok(())) => Ok(drives::tasks(plan, rows)),
-        (When::Auto, _) if args.quick || !args.bench || args.client != Client::Loopswap => Ok(Vec::new()),
-        (When::Auto, Err(why)) => {
-            say(&format!("our load generator is not compared with h2load: {why}\n\n"));
-            Ok(Vec::new())
+    let can = drives::has_h2load(&peers::build::path());
+    Ok(if args.asks_for(args.h2load, can, "our load generator is not compared with h2load")? {
+        drives::tasks(plan, rows)
+    } else {
+        Vec::new()
+    })
+}
+
+impl Args {
+    /// Whether to do what not every machine can do, which is said where it is missed.
+    fn asks_for(&self, when: When, can: Result<(), String>, missed: &str) -> Result<bool, String> {
+        match (when, can) {
+            (When::Never, _) => Ok(false),
+            (When::Always, can) => can.map(|()| true),
+            (When::Auto, _) if self.quick || !self.bench || self.client != Client::Loopswap => Ok(false),
+            (When::Auto, Err(why)) => {
+                say(&format!("{missed}: {why}\n\n"));
+                Ok(false)
+            }
+            (When::Auto, Ok(())) => Ok(true),
         }
-        (When::Auto, Ok(())) => Ok(drives::tasks(plan, rows)),
     }
 }
 

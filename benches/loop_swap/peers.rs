@@ -227,7 +227,7 @@ pub(crate) fn check(launch: &Launch, cpu: Option<usize>) -> Result<(), String> {
         )),
     };
     match verdict {
-        Ok(()) => server.end(),
+        Ok(()) => server.end().map(drop),
         Err(why) => Err(server.failed(&why)),
     }
 }

@@ -19,15 +19,23 @@ pub(crate) struct Plan {
     pub(crate) calls_asleep: u32,
     /// Calls of a cell without it.
     pub(crate) calls_awake: u32,
+    /// Calls of a cell with a thousand connections: to open them is a part of what it costs, so that it is the same number for every server.
+    pub(crate) calls_crowded: u32,
     /// Calls of a cell that reads blocks.
     pub(crate) calls_reading: u32,
     /// Calls of a cell that appends blocks, each of which waits for the disk.
     pub(crate) calls_appending: u32,
+    /// The two run lengths by which instructions are counted. What the shorter one costs, start and end included, is in both.
+    pub(crate) calls_counted: [u32; 2],
     /// Calls before the counted ones.
     pub(crate) warmup: u32,
     /// Connections that are held idle, as far as the limit on open files allows.
     pub(crate) idle_connections: u32,
 }
+
+/// By how much the calls of our native engine and of the floors are more where they come in large batches. At half a microsecond each more are needed for the
+/// kernel's clock, which ticks some hundred times a second, to tell what the kernel spends from the rest.
+const OF_FAST_ONES: u32 = 10;
 
 /// By how much the calls of others' servers are fewer, without the sleep and with it, and those of the slow ones among them: a run with all of them is to take
 /// a quarter of an hour. They are as steady for it.
@@ -42,8 +50,10 @@ impl Plan {
             rounds: 5,
             calls_asleep: 10_000,
             calls_awake: 60_000,
+            calls_crowded: 10_000,
             calls_reading: 30_000,
             calls_appending: 2_000,
+            calls_counted: [2_000, 6_000],
             warmup: 1_000,
             idle_connections: 10_000,
         }
@@ -56,8 +66,10 @@ impl Plan {
             rounds: 1,
             calls_asleep: 1_000,
             calls_awake: 6_000,
+            calls_crowded: 1_000,
             calls_reading: 3_000,
             calls_appending: 200,
+            calls_counted: [2_000, 6_000],
             warmup: 500,
             idle_connections: 500,
         }
@@ -70,8 +82,10 @@ impl Plan {
             rounds: 1,
             calls_asleep: 300,
             calls_awake: 300,
+            calls_crowded: 300,
             calls_reading: 300,
             calls_appending: 100,
+            calls_counted: [100, 300],
             warmup: 100,
             idle_connections: 20,
         }
@@ -109,6 +123,7 @@ impl Plan {
             // The article's number is for the article's shape.
             Handler::Sleep(_) if shape.connections > 1 => self.calls_asleep / 2,
             Handler::Sleep(_) => self.calls_asleep,
+            Handler::Nothing if shape.is_crowded() => self.calls_crowded,
             Handler::Nothing => self.calls_awake,
             Handler::Read => self.calls_reading,
             Handler::Append => self.calls_appending,
@@ -116,14 +131,16 @@ impl Plan {
     }
 
     /// Never fewer than are in flight.
-    fn calls_of(&self, row: &Row, shape: &Shape) -> u32 {
+    pub(crate) fn calls_of(&self, row: &Row, shape: &Shape) -> u32 {
         let (awake, asleep) = match row.kind {
+            Kind::Peer if shape.is_crowded() => (1, 1),
             Kind::Peer if row.is_slow() => OF_SLOW_ONES,
             Kind::Peer => OF_PEERS,
             Kind::Loopswap | Kind::StockTonic | Kind::Floor | Kind::Ceiling => (1, 1),
         };
         let fewer = if matches!(shape.handler, Handler::Sleep(_)) { asleep } else { awake };
-        self.calls(shape).div_ceil(fewer).max(shape.in_flight)
+        let more = if row.is_fast() && shape.comes_in_batches() { OF_FAST_ONES } else { 1 };
+        (self.calls(shape) * more).div_ceil(fewer).max(shape.in_flight)
     }
 
     /// Never more than what is counted.
@@ -135,11 +152,11 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rounds, calls_asleep, calls_awake, calls_reading, calls_appending, .. } = self;
+        let Self { rounds, calls_asleep, calls_awake, calls_crowded, calls_reading, calls_appending, .. } = self;
         let s = if *rounds == 1 { "" } else { "s" };
         write!(
             f,
-            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, half over many connections, {calls_awake} without, {calls_reading} that read, {calls_appending} that append, of others' servers fewer; one worker, restarted for each cell; load by {}",
+            "{rounds} round{s}, interleaved; {calls_asleep} calls a cell with the sleep, half over many connections, {calls_awake} without, {calls_crowded} over a thousand connections, {calls_reading} that read, {calls_appending} that append, of others' servers fewer, of the fastest in large batches {OF_FAST_ONES} times as many; one worker, restarted for each cell; load by {}",
             self.client.name()
         )
     }
@@ -161,6 +178,15 @@ impl Shape {
     /// Whether the Blocks are called, not the Greeter.
     pub(crate) fn is_of_blocks(&self) -> bool {
         matches!(self.handler, Handler::Read | Handler::Append)
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.connections >= 1_000
+    }
+
+    /// Whether a connection has ten calls in flight or more, and none of them waits.
+    fn comes_in_batches(&self) -> bool {
+        self.handler == Handler::Nothing && self.in_flight >= 10 * self.connections
     }
 }
 
@@ -193,9 +219,6 @@ impl fmt::Display for Shape {
         }
     }
 }
-
-/// The most connections that servers of others are loaded over.
-const PEER_CONNECTIONS_MAX: u32 = 100;
 
 /// A server of the experiment, or the timer that bounds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,8 +253,7 @@ impl Row {
             Kind::Loopswap | Kind::StockTonic => true,
             // The peers have the Greeter alone.
             Kind::Peer => match shape.handler {
-                // Many have a short queue of clients to accept, so that a thousand connections take seconds to open.
-                Handler::Nothing => shape.connections <= PEER_CONNECTIONS_MAX,
+                Handler::Nothing => true,
                 Handler::Sleep(_) => self.launch.as_ref().is_some_and(|launch| launch.sleeps),
                 Handler::Read | Handler::Append => false,
             },
@@ -240,7 +262,16 @@ impl Row {
         }
     }
 
-    fn is_slow(&self) -> bool {
+    /// Whether a call costs it a tenth of what it costs others.
+    fn is_fast(&self) -> bool {
+        match self.kind {
+            Kind::Loopswap => self.http2 == NATIVE,
+            Kind::Floor => true,
+            Kind::StockTonic | Kind::Peer | Kind::Ceiling => false,
+        }
+    }
+
+    pub(crate) fn is_slow(&self) -> bool {
         self.launch.as_ref().is_some_and(|launch| launch.slow)
     }
 

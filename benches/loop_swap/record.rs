@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use loopswap_report::{Extra, Machine, Measured, Outcome, Role, Run, VERSION, slug};
+use loopswap_report::{Extra, Machine, Outcome, Role, Run, VERSION, slug};
 
-use crate::cell::Cell;
-use crate::drives;
-use crate::footprint::Task;
+use crate::interrupt;
 use crate::plan::{Kind, Plan, Row, SHAPES, Shape};
+use crate::steps::Step;
 
 /// A run of which nothing is measured yet.
 pub(crate) fn new(machine: Machine, plan: &Plan, rows: &[Row], n_cells: usize) -> Run {
@@ -23,6 +22,7 @@ pub(crate) fn new(machine: Machine, plan: &Plan, rows: &[Row], n_cells: usize) -
         cells: Vec::with_capacity(n_cells),
         footprints: Vec::new(),
         drives: Vec::new(),
+        counts: Vec::new(),
         extras: vec![engines()],
     }
 }
@@ -45,28 +45,24 @@ fn engines() -> Extra {
     }
 }
 
-/// Adds what came of a cell.
-pub(crate) fn add(run: &mut Run, cell: &Cell, result: Result<Measured, String>) {
-    let outcome = result.map_or_else(Outcome::Failed, Outcome::Measured);
-    run.cells.push(loopswap_report::Cell {
-        round: cell.round,
-        row: row_id(&cell.row),
-        shape: shape_id(&cell.shape),
-        calls: cell.calls,
-        outcome,
-    });
+/// Measures what a step asks for, and adds what came of it. What is measured while the run is stopped is not the server's: its children were ended.
+pub(crate) fn step(run: &mut Run, step: &Step, plan: &Plan) {
+    match step {
+        Step::Cell(cell) => {
+            let outcome = cell.measure(&run.machine, plan.client).map_or_else(Outcome::Failed, Outcome::Measured);
+            let (row, shape) = (row_id(&cell.row), shape_id(&cell.shape));
+            keep(&mut run.cells, loopswap_report::Cell { round: cell.round, row, shape, calls: cell.calls, outcome });
+        }
+        Step::Footprint(task) => keep(&mut run.footprints, task.run(plan, &run.machine, row_id(&task.row))),
+        Step::Count(task) => keep(&mut run.counts, task.run(&run.machine, row_id(&task.row), shape_id)),
+        Step::Drive(task) => keep(&mut run.drives, task.run(&run.machine, row_id(&task.cell.row), shape_id(&task.cell.shape))),
+    }
 }
 
-/// Drives a server, and adds what came of it.
-pub(crate) fn drive(run: &mut Run, task: &drives::Task) {
-    let drive = task.run(&run.machine, row_id(&task.cell.row), shape_id(&task.cell.shape));
-    run.drives.push(drive);
-}
-
-/// Measures a footprint, and adds it.
-pub(crate) fn footprint(run: &mut Run, task: &Task, plan: &Plan) {
-    let footprint = task.run(plan, &run.machine, row_id(&task.row));
-    run.footprints.push(footprint);
+fn keep<T>(measured: &mut Vec<T>, one: T) {
+    if !interrupt::stopped() {
+        measured.push(one);
+    }
 }
 
 fn row(row: &Row) -> loopswap_report::Row {

@@ -19,6 +19,7 @@ use crate::cli::load_json::{Facts, Json};
 use crate::cli::progress::Bar;
 use crate::cli::terminal::{self, coloured, fail};
 use crate::cli::{duration, summary};
+use crate::client::Wording;
 use crate::load::{Amount, Method, MethodCall, Plan, Progress, Report, Watch, Workload, pad_name, parse_data, run as run_plan};
 use crate::{Error, ErrorKind, EventLoop, UseLoop};
 
@@ -99,6 +100,11 @@ pub(super) struct Args {
     #[arg(long, env = "LOOPSWAP_WARMUP", value_name = "N", default_value_t = 0)]
     warmup: u64,
 
+    /// Word requests as h2load does, to be compared with it: with a content-length, without a grpc-timeout, and with the path written out in each
+    /// [default: as gRPC's clients do].
+    #[arg(long, env = "LOOPSWAP_LIKE_H2LOAD", value_parser = FalseyValueParser::new())]
+    like_h2load: bool,
+
     /// Show no progress bar [default: one is shown when standard error is a terminal].
     #[arg(long, env = "LOOPSWAP_NO_PROGRESS", value_parser = FalseyValueParser::new())]
     no_progress: bool,
@@ -176,6 +182,7 @@ fn load(args: Args) -> Result<ExitCode, Error> {
         rps: args.rps,
         timeout: args.timeout,
         warmup: args.warmup,
+        wording: if args.like_h2load { Wording::H2load } else { Wording::Grpc },
     };
     let event_loop = args.client.event_loop()?;
     let facts = Facts {

@@ -12,14 +12,16 @@ mod progress;
 mod serve;
 mod summary;
 mod terminal;
+mod units;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 
 use crate::Loop;
+
+use units::duration;
 
 /// Where `serve` listens, and where the clients look for it.
 const ADDR: &str = "127.0.0.1:9999";
@@ -69,9 +71,4 @@ pub fn main() -> ExitCode {
 fn runtime_words() -> PossibleValuesParser {
     let loops = Loop::all();
     PossibleValuesParser::new(std::iter::once("auto").chain(loops.iter().map(Loop::name)))
-}
-
-/// `25s`, `500ms`, `1m 30s`.
-fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
-    humantime::parse_duration(text)
 }

@@ -51,6 +51,16 @@ pub(crate) struct Prepared {
     expected: Bytes,
     /// Who looks at the messages of an answer that is a stream; `None` where an answer is one message.
     inspector: Option<Inspector>,
+    wording: Wording,
+}
+
+/// Whose requests a call's are like on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wording {
+    /// As gRPC's clients word them.
+    Grpc,
+    /// As h2load does for `-d FILE`: there is a content-length, no grpc-timeout, and path and length enter no table.
+    H2load,
 }
 
 /// Looks at the messages of answers that are streams: at which place in its answer each stands, from 0 on, and what it says. An error says what is wrong with it.
@@ -89,7 +99,16 @@ impl Prepared {
         let authority = Authority::try_from(target.authority()).map_err(|error| bad(&error).with_source(error))?;
         let path = PathAndQuery::try_from(path).map_err(|error| bad(&error).with_source(error))?;
         let (path, authority, body) = (path.to_string(), authority.to_string(), framed(&[message]));
-        Ok(Self { scheme: target.scheme(), path, authority, body, timeout, expected: Bytes::new(), inspector: None })
+        Ok(Self {
+            scheme: target.scheme(),
+            path,
+            authority,
+            body,
+            timeout,
+            expected: Bytes::new(),
+            inspector: None,
+            wording: Wording::Grpc,
+        })
     }
 
     /// A reply of these bytes is told from others while it arrives, and not kept.
@@ -110,6 +129,12 @@ impl Prepared {
         Self { inspector: Some(inspector), ..self }
     }
 
+    /// The request in other words.
+    #[must_use]
+    pub(crate) fn worded(self, wording: Wording) -> Self {
+        Self { wording, ..self }
+    }
+
     /// How long the call may take.
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
@@ -127,17 +152,21 @@ impl Prepared {
 
     /// The request, for one connection (gRPC, PROTOCOL-HTTP2.md, "Requests").
     pub(super) fn request(&self) -> Request {
+        let (limit, written_out): (_, &[_]) = match self.wording {
+            Wording::Grpc => (("grpc-timeout", grpc_timeout(self.timeout)), &[]),
+            Wording::H2load => (("content-length", self.body.len().to_string()), &[":path", "content-length"]),
+        };
         let fields = [
             (":method", "POST".into()),
             (":scheme", self.scheme.into()),
             (":path", self.path.clone()),
             (":authority", self.authority.clone()),
             ("te", "trailers".into()),
-            ("grpc-timeout", grpc_timeout(self.timeout)),
+            limit,
             ("content-type", "application/grpc".into()),
             ("user-agent", concat!("grpc-rust-loopswap/", env!("CARGO_PKG_VERSION")).into()),
         ];
-        Request::new(fields, self.body.clone())
+        Request::new(fields, written_out, self.body.clone())
     }
 }
 

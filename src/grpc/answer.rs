@@ -11,8 +11,12 @@ use prost::Message;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
-use crate::grpc::framing::{encode, encoded_len};
-use crate::grpc::{CallId, Inbox, Partials, Peer, Response, ResponseHead, Trailers, Transport, fields};
+use crate::grpc::encoding::Encoding;
+use crate::grpc::framing::{compressed, encode, encoded_len};
+use crate::grpc::inflation::Inflation;
+use crate::grpc::{
+    CallId, Inbox, MessageCompression, Opening, Partials, Peer, Response, ResponseHead, ResponseParts, Trailers, Transport, fields,
+};
 use crate::http2::ErrorCode;
 
 /// How far an answer has come.
@@ -28,6 +32,8 @@ pub(crate) enum Stage {
 pub(crate) struct Answer {
     transport: Rc<dyn Transport>,
     id: CallId,
+    /// What its head says of compression.
+    opening: Opening,
     progress: Progress,
 }
 
@@ -39,7 +45,12 @@ enum Progress {
 
 impl Answer {
     pub(crate) fn new(transport: Rc<dyn Transport>, id: CallId) -> Self {
-        Self { transport, id, progress: Progress::Own(Cell::new(Stage::Awaited)) }
+        Self { transport, id, opening: Opening::default(), progress: Progress::Own(Cell::new(Stage::Awaited)) }
+    }
+
+    /// What the head is to say of compression. It is said before anything is answered, and before the answer is shared.
+    pub(super) fn open_with(&mut self, opening: Opening) {
+        self.opening = opening;
     }
 
     /// Another way to write the same answer.
@@ -49,7 +60,7 @@ impl Answer {
             Progress::Shared(stage) => Rc::clone(stage),
         };
         self.progress = Progress::Shared(Rc::clone(&shared));
-        Self { transport: Rc::clone(&self.transport), id: self.id, progress: Progress::Shared(shared) }
+        Self { transport: Rc::clone(&self.transport), id: self.id, opening: self.opening, progress: Progress::Shared(shared) }
     }
 
     /// The ends of the call's connection.
@@ -69,6 +80,15 @@ impl Answer {
     /// An inbox for the request of the same call.
     pub(super) fn inbox(&self) -> Inbox {
         Inbox::new(Rc::clone(&self.transport), self.id)
+    }
+
+    /// A message of the same call, to be inflated.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Inflation::new`].
+    pub(super) fn inflation(&self, encoding: Encoding, bytes: &[u8], bytes_max: usize) -> Result<Inflation, Status> {
+        Inflation::new(Rc::clone(&self.transport), encoding, bytes, bytes_max)
     }
 
     /// What the calls of the same connection keep of messages that are not whole.
@@ -95,20 +115,32 @@ impl Answer {
         }
         self.cell().set(Stage::Begun);
         match metadata.filter(|metadata| !metadata.is_empty()) {
-            None => self.transport.head(self.id, ResponseHead::Grpc, false),
+            None => self.transport.head(self.id, ResponseHead::Grpc(self.opening), false),
             Some(metadata) => {
-                let fields = fields::opening(metadata);
+                let fields = fields::opening(metadata, self.opening);
                 self.transport.head(self.id, ResponseHead::Fields(StatusCode::OK, &fields), false);
             }
         }
     }
 
-    /// Sends a message. The answer was opened before.
+    /// Sends a message. The answer was opened before. `compression`: whether it may be compressed; it may, unless that says otherwise.
     ///
     /// # Errors
     ///
     /// RESOURCE_EXHAUSTED when it is too large; then it was not sent.
-    pub(crate) fn message<M: Message>(&self, message: &M, encode_bytes_max: usize) -> Result<(), Status> {
+    pub(crate) fn message<M: Message>(
+        &self,
+        message: &M,
+        encode_bytes_max: usize,
+        compression: Option<&MessageCompression>,
+    ) -> Result<(), Status> {
+        if let Some(encoding) = self.encoding(compression) {
+            let bytes = compressed(message, encoding, encode_bytes_max)?;
+            if self.stage() == Stage::Begun {
+                self.transport.data(self.id, &mut |buffer| buffer.extend_from_slice(&bytes), false);
+            }
+            return Ok(());
+        }
         let len = encoded_len(message, encode_bytes_max)?;
         if self.stage() == Stage::Begun {
             self.transport.data(self.id, &mut |buffer| encode(message, len, buffer), false);
@@ -118,21 +150,36 @@ impl Answer {
 
     /// The whole answer: head, one message, OK. Instead of a message that is too large, its status.
     pub(crate) fn reply<M: Message>(&self, response: Response<M>, encode_bytes_max: usize) {
-        let (metadata, message, trailers) = response.into_parts();
+        let ResponseParts { message, metadata, trailers, compression } = response.into_parts();
+        if let Some(encoding) = self.encoding(compression.as_ref()) {
+            return match compressed(&message, encoding, encode_bytes_max) {
+                Err(status) => self.status(&status),
+                Ok(bytes) => self.whole(metadata, &mut |buffer| buffer.extend_from_slice(&bytes), trailers),
+            };
+        }
         match encoded_len(&message, encode_bytes_max) {
             Err(status) => self.status(&status),
-            Ok(len) if metadata.is_none() && trailers.is_none() && self.stage() == Stage::Awaited => {
-                // Should the message's own code panic, a status can still follow the head.
-                self.cell().set(Stage::Begun);
-                self.transport.reply(self.id, &mut |buffer| encode(&message, len, buffer));
-                self.cell().set(Stage::Ended);
-            }
-            Ok(len) => {
-                self.head(metadata);
-                self.transport.data(self.id, &mut |buffer| encode(&message, len, buffer), false);
-                self.ok_with(trailers);
-            }
+            Ok(len) => self.whole(metadata, &mut |buffer| encode(&message, len, buffer), trailers),
         }
+    }
+
+    #[inline]
+    fn whole(&self, metadata: Option<MetadataMap>, write: &mut dyn FnMut(&mut Vec<u8>), trailers: Option<MetadataMap>) {
+        if metadata.is_none() && trailers.is_none() && self.stage() == Stage::Awaited {
+            // Should the message's own code panic, a status can still follow the head.
+            self.cell().set(Stage::Begun);
+            self.transport.reply(self.id, self.opening, write);
+            self.cell().set(Stage::Ended);
+        } else {
+            self.head(metadata);
+            self.transport.data(self.id, write, false);
+            self.ok_with(trailers);
+        }
+    }
+
+    /// How a message is compressed of which this is said.
+    fn encoding(&self, compression: Option<&MessageCompression>) -> Option<Encoding> {
+        self.opening.encoding.filter(|_| compression.is_none_or(MessageCompression::get))
     }
 
     /// Ends the answer well.

@@ -2,19 +2,22 @@
 
 use std::mem;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use loopswap_rt::deadline_after;
 use tonic::Status;
 
+use crate::grpc::admission::Permit;
 use crate::grpc::answer::{Answer, Stage};
 use crate::grpc::deadline::Within;
 use crate::grpc::encoding::Encoding;
 use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
+use crate::grpc::inflation::Inflation;
 use crate::grpc::verdict::{deadline_exceeded, judge, read_timeout};
-use crate::grpc::{CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
+use crate::grpc::{Admission, CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
 use crate::http2::ErrorCode;
+use crate::observe::{Observer, Watched};
 use crate::service::Router;
 
 /// A call under way.
@@ -27,11 +30,36 @@ pub(crate) struct Call {
     answer: Answer,
     deadline: Option<Instant>,
     state: State,
+    /// What looks at it, if anything does.
+    watched: Option<Rc<Watched>>,
+    /// Its place among the worker's calls, where those are counted.
+    permit: Option<Permit>,
+}
+
+/// A request whose head has come, and who else has to do with it.
+pub(crate) struct Arrival<'a> {
+    pub(crate) head: Head,
+    /// It has no body.
+    pub(crate) ends: bool,
+    pub(crate) now: Instant,
+    /// Asked, where the worker has one, with the number of the connection's calls under way.
+    pub(crate) admission: Option<(&'a Rc<Admission>, usize)>,
+    pub(crate) observer: Option<&'a Rc<Observer>>,
+}
+
+impl Arrival<'_> {
+    /// It has come now, and concerns nobody else.
+    #[cfg(test)]
+    pub(super) fn alone(head: Head, ends: bool) -> Self {
+        Self { head, ends, now: Instant::now(), admission: None, observer: None }
+    }
 }
 
 enum State {
     /// The request's one message is not whole yet.
     Gathering { method: Rc<dyn TakesOne>, head: Head, gathered: Vec<u8> },
+    /// It is, but compressed.
+    Inflating { method: Rc<dyn TakesOne>, head: Head, inflation: Box<Inflation> },
     /// The handler runs; what arrives goes to its inbox, if it has one.
     Running { work: Work, inbox: Option<Rc<Inbox>>, plain: bool },
     /// The answer is complete.
@@ -40,27 +68,39 @@ enum State {
 
 /// Answers a request whose header list is larger than the engine's limit, so that it has no head: RESOURCE_EXHAUSTED (statuscodes.md), by trailers
 /// alone.
-pub(crate) fn refuse_headers(transport: Rc<dyn Transport>, id: CallId) {
+pub(crate) fn refuse_headers(transport: Rc<dyn Transport>, id: CallId, observer: Option<&Rc<Observer>>, now: Instant) {
+    let (transport, watched) = Watched::over(observer, transport, now);
+    if let Some(watched) = watched {
+        watched.name(None);
+    }
     Answer::new(transport, id).status(&Status::resource_exhausted("the header list is larger than the server's limit"));
 }
 
 impl Call {
-    /// Routes and judges a request. `ends`: it has no body. `None`: it was refused, and that was answered already.
-    pub(crate) fn open(router: &Router, head: Head, transport: Rc<dyn Transport>, id: CallId, ends: bool, now: Instant) -> Option<Self> {
-        let answer = Answer::new(transport, id);
+    /// Routes and judges a request. `None`: it was refused, and that was answered already.
+    pub(crate) fn open(router: &Router, arrival: Arrival<'_>, transport: Rc<dyn Transport>, id: CallId) -> Option<Self> {
+        let Arrival { head, ends, now, admission, observer } = arrival;
+        let (transport, watched) = Watched::over(observer, transport, now);
+        let mut answer = Answer::new(transport, id);
         // The router is the connection's, as the heads are: what it once said of a head stays true.
         let admitted = head.with_verdict(
             |head| judge(router, head),
             || answer.peer(),
-            |verdict| match verdict {
-                Ok(admitted) => Some((admitted.route.clone(), admitted.timeout, admitted.expects_continue)),
-                Err(refusal) => {
-                    refusal.answer(&answer);
-                    None
+            |verdict| {
+                if let Some(watched) = &watched {
+                    watched.name(Some(&head));
+                }
+                match verdict {
+                    Ok(admitted) => Some((admitted.route.clone(), admitted.opening, admitted.timeout, admitted.expects_continue)),
+                    Err(refusal) => {
+                        refusal.answer(&answer);
+                        None
+                    }
                 }
             },
         );
-        let (route, mut timeout, expects_continue) = admitted?;
+        let (route, opening, mut timeout, expects_continue) = admitted?;
+        answer.open_with(opening);
         if let Some(own) = head.own_timeout()
             && !matches!(route, Route::Plain(_))
         {
@@ -72,11 +112,21 @@ impl Call {
                 }
             }
         }
+        let permit = match admission {
+            Some((admission, n_calls)) if !matches!(route, Route::Plain(_)) => match admission.admit(&head, n_calls) {
+                Ok(permit) => permit,
+                Err(refusal) => {
+                    refusal.answer(&answer);
+                    return None;
+                }
+            },
+            _ => None,
+        };
         if expects_continue && !ends {
             answer.go_ahead();
         }
         let deadline = timeout.map(|timeout| deadline_after(now, timeout));
-        let mut call = Self { answer, deadline, state: State::Over };
+        let mut call = Self { answer, deadline, state: State::Over, permit, watched };
         match route {
             Route::TakesOne(method) => call.state = State::Gathering { method, head, gathered: Vec::new() },
             Route::TakesMany(method) | Route::Tonic(method) => {
@@ -92,6 +142,9 @@ impl Call {
 
     /// A part of the request's body, cut anywhere. `end`: the request ends with it.
     pub(crate) fn data(&mut self, bytes: &[u8], end: bool) {
+        if let Some(watched) = &self.watched {
+            watched.received(bytes);
+        }
         match &mut self.state {
             State::Gathering { gathered, .. } => {
                 self.answer.release(bytes.len());
@@ -102,7 +155,7 @@ impl Call {
                 }
             }
             State::Running { inbox: Some(inbox), .. } => inbox.put(bytes, end),
-            State::Running { inbox: None, .. } | State::Over => self.answer.release(bytes.len()),
+            State::Running { inbox: None, .. } | State::Inflating { .. } | State::Over => self.answer.release(bytes.len()),
         }
     }
 
@@ -113,13 +166,20 @@ impl Call {
 
     /// Runs the handler. Ready: the answer is complete.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let State::Inflating { inflation, .. } = &mut self.state {
+            let inflated = ready!(inflation.poll(cx));
+            self.take_inflated(inflated);
+        }
         match &mut self.state {
-            State::Gathering { .. } => Poll::Pending,
+            State::Gathering { .. } | State::Inflating { .. } => Poll::Pending,
             State::Over => Poll::Ready(()),
+            State::Running { .. } if self.permit.as_mut().is_some_and(|permit| !permit.may_run()) => {
+                self.shed();
+                Poll::Ready(())
+            }
             State::Running { work, .. } => {
                 let answer = &self.answer;
-                let _within = Within::enter(self.deadline);
-                match contained(|| work.as_mut().poll(cx, answer)) {
+                match inside(self.deadline, &self.watched, || work.as_mut().poll(cx, answer)) {
                     Some(Poll::Pending) => return Poll::Pending,
                     Some(Poll::Ready(())) => self.close(),
                     None => self.panicked(),
@@ -142,10 +202,9 @@ impl Call {
 
     fn start(&mut self, head: Head, plain: bool, start: impl FnOnce(Rc<Inbox>, Origin, &mut Answer) -> Work) {
         let inbox = Rc::new(self.answer.inbox());
-        let origin = Origin { head, deadline: self.deadline };
+        let origin = Origin { head, deadline: self.deadline, encoding: None };
         let answer = &mut self.answer;
-        let _within = Within::enter(self.deadline);
-        match contained(|| start(Rc::clone(&inbox), origin, answer)) {
+        match inside(self.deadline, &self.watched, || start(Rc::clone(&inbox), origin, answer)) {
             Some(work) => self.state = State::Running { work, inbox: Some(inbox), plain },
             None => self.panicked(),
         }
@@ -156,24 +215,34 @@ impl Call {
         let State::Gathering { method, head, .. } = mem::replace(&mut self.state, State::Over) else {
             unreachable!("a message is taken where one is gathered");
         };
-        let decode_bytes_max = method.decode_bytes_max();
-        let (message, encoding) = match one_message(bytes, decode_bytes_max, &head) {
-            Ok(found) => found,
-            Err(status) => return self.answer.status(&status),
+        let decode_bytes_max = method.terms().limits.decode_bytes_max;
+        match one_message(bytes, decode_bytes_max, &head) {
+            Ok((message, None)) => self.dispatch(&*method, head, message, None),
+            Ok((message, Some(encoding))) => match self.answer.inflation(encoding, message, decode_bytes_max) {
+                Ok(inflation) => self.state = State::Inflating { method, head, inflation: Box::new(inflation) },
+                Err(status) => self.answer.status(&status),
+            },
+            Err(status) => self.answer.status(&status),
+        }
+    }
+
+    /// The message is inflated, or never will be.
+    fn take_inflated(&mut self, inflated: Result<Vec<u8>, Status>) {
+        let State::Inflating { method, head, inflation } = mem::replace(&mut self.state, State::Over) else {
+            unreachable!("a message is inflated where one is being inflated");
         };
-        let inflated;
-        let message = match encoding.map(|encoding| encoding.inflate(message, decode_bytes_max)) {
-            None => message,
-            Some(Ok(bytes)) => {
-                inflated = bytes;
-                &inflated
-            }
-            Some(Err(status)) => return self.answer.status(&status),
-        };
-        let origin = Origin { head, deadline: self.deadline };
+        match inflated {
+            Ok(message) => self.dispatch(&*method, head, &message, Some(inflation.encoding())),
+            Err(status) => self.answer.status(&status),
+        }
+    }
+
+    /// Runs the handler with its message, which was compressed so.
+    #[inline]
+    fn dispatch(&mut self, method: &dyn TakesOne, head: Head, message: &[u8], encoding: Option<Encoding>) {
+        let origin = Origin { head, deadline: self.deadline, encoding };
         let answer = &mut self.answer;
-        let _within = Within::enter(self.deadline);
-        match contained(|| method.start(message, origin, answer)) {
+        match inside(self.deadline, &self.watched, || method.start(message, origin, answer)) {
             Some(Ok(work)) => self.state = State::Running { work, inbox: None, plain: false },
             Some(Err(status)) => self.answer.status(&status),
             None => self.panicked(),
@@ -201,7 +270,7 @@ impl Call {
             let gathered = mem::take(gathered);
             return self.take(&gathered);
         }
-        let refused = match Prefix::parse(gathered, method.decode_bytes_max(), || head.encoding()) {
+        let refused = match Prefix::parse(gathered, method.terms().limits.decode_bytes_max, || head.encoding()) {
             Ok(Some(prefix)) if gathered.len() > PREFIX_BYTES + prefix.len => Some(several_messages()),
             Ok(_) => None,
             Err(status) => Some(status),
@@ -209,6 +278,14 @@ impl Call {
         if let Some(status) = refused {
             self.close();
             self.answer.status(&status);
+        }
+    }
+
+    /// The worker has fallen behind, and the handler has not begun.
+    fn shed(&mut self) {
+        self.close();
+        if let Some(permit) = &self.permit {
+            permit.refusal().answer(&self.answer);
         }
     }
 
@@ -230,7 +307,7 @@ impl Call {
         match mem::replace(&mut self.state, State::Over) {
             State::Running { work, inbox, .. } => {
                 // Destructors of a handler may panic; the answer is none the worse for it.
-                let _ = contained(|| drop(work));
+                let _ = inside(self.deadline, &self.watched, || drop(work));
                 if let Some(inbox) = inbox {
                     inbox.close();
                 }
@@ -240,7 +317,7 @@ impl Call {
                     self.answer.partials().give_back(gathered.len());
                 }
             }
-            State::Over => {}
+            State::Inflating { .. } | State::Over => {}
         }
     }
 }
@@ -250,7 +327,19 @@ impl Drop for Call {
         if !matches!(self.state, State::Over) {
             self.close();
         }
+        // The answer may be in the hands of a task of the handler's, which outlives it.
+        if let Some(watched) = &self.watched {
+            watched.end();
+        }
     }
+}
+
+/// The value of a handler's code, run as a part of its call: it finds the call's deadline and span, and its panic, `None`, stays here.
+#[inline]
+fn inside<T>(deadline: Option<Instant>, watched: &Option<Rc<Watched>>, work: impl FnOnce() -> T) -> Option<T> {
+    let _within = Within::enter(deadline);
+    let _span = watched.as_ref().and_then(|watched| watched.enter());
+    contained(work)
 }
 
 /// The bytes of the one message that a request consists of, and how they are compressed.

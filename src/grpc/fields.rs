@@ -5,6 +5,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
+use crate::grpc::Opening;
+use crate::grpc::encoding::ACCEPT_ENCODING;
+
 /// What every answer has that speaks gRPC.
 pub(super) const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
@@ -13,12 +16,13 @@ const OF_A_CONNECTION: [HeaderName; 5] =
     [CONNECTION, TRANSFER_ENCODING, UPGRADE, HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection")];
 
 /// Fields that gRPC itself writes (PROTOCOL-HTTP2, "Responses"): a handler's metadata cannot.
-const OF_GRPC: [HeaderName; 5] = [
+const OF_GRPC: [HeaderName; 6] = [
     CONTENT_TYPE,
     TE,
     HeaderName::from_static("grpc-status"),
     HeaderName::from_static("grpc-message"),
     HeaderName::from_static("grpc-encoding"),
+    ACCEPT_ENCODING,
 ];
 
 /// The fields, without those that may not be sent over HTTP/2.
@@ -33,12 +37,13 @@ pub(crate) fn without_connection_fields(mut fields: HeaderMap) -> HeaderMap {
 }
 
 /// The head of an answer whose handler gave metadata.
-pub(super) fn opening(metadata: MetadataMap) -> HeaderMap {
+pub(super) fn opening(metadata: MetadataMap, opening: Opening) -> HeaderMap {
     let mut fields = without_connection_fields(metadata.into_headers());
     for name in &OF_GRPC {
         fields.remove(name);
     }
     fields.insert(CONTENT_TYPE, GRPC);
+    opening.insert_into(&mut fields);
     fields
 }
 

@@ -5,10 +5,11 @@
 use prost::Message;
 use tonic::Status;
 
-use crate::grpc::encoding::Encoding;
+use crate::grpc::compress::compress;
+use crate::grpc::encoding::{Compression, Encoding};
 
 /// The flag and the length before each message.
-pub(super) const PREFIX_BYTES: usize = 5;
+pub(crate) const PREFIX_BYTES: usize = 5;
 
 /// How large the messages of a service may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +18,8 @@ pub struct MessageLimits {
     /// The largest message of a request, in bytes, without its prefix; a larger one is RESOURCE_EXHAUSTED as soon as its length is known, a
     /// compressed one as soon as it has grown beyond. 4 MiB, as in grpc-go and tonic.
     pub decode_bytes_max: usize,
-    /// The largest message of a response, in bytes, without its prefix; a larger one is RESOURCE_EXHAUSTED instead. As large as the protocol can
-    /// say: 4 GiB - 1.
+    /// The largest message of a response, in bytes as it is sent, without its prefix; a larger one is RESOURCE_EXHAUSTED instead. As large as the
+    /// protocol can say: 4 GiB - 1.
     pub encode_bytes_max: usize,
 }
 
@@ -26,6 +27,13 @@ impl Default for MessageLimits {
     fn default() -> Self {
         Self { decode_bytes_max: 4 * 1024 * 1024, encode_bytes_max: u32::MAX as usize }
     }
+}
+
+/// What a service asks of the messages of its methods.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) limits: MessageLimits,
+    pub(crate) compression: Compression,
 }
 
 /// What precedes a message.
@@ -93,13 +101,29 @@ pub(crate) fn decode<M: Message + Default>(bytes: &[u8]) -> Result<M, Status> {
 ///
 /// RESOURCE_EXHAUSTED when it is larger than the limit, or than a prefix can say.
 pub(super) fn encoded_len<M: Message>(message: &M, encode_bytes_max: usize) -> Result<u32, Status> {
-    let len = message.encoded_len();
+    judge_len(message.encoded_len(), encode_bytes_max)
+}
+
+fn judge_len(len: usize, encode_bytes_max: usize) -> Result<u32, Status> {
     u32::try_from(len).ok().filter(|_| len <= encode_bytes_max).ok_or_else(|| {
         Status::resource_exhausted(format!(
             "the reply of {len} bytes is larger than the limit of {}",
             encode_bytes_max.min(u32::MAX as usize)
         ))
     })
+}
+
+/// A message with its prefix, compressed; as it is, if that makes it no smaller.
+///
+/// # Errors
+///
+/// As [`encoded_len`].
+pub(super) fn compressed<M: Message>(message: &M, encoding: Encoding, encode_bytes_max: usize) -> Result<Vec<u8>, Status> {
+    let plain = message.encode_to_vec();
+    let compressed = compress(encoding, &plain);
+    let (flag, bytes) = if compressed.len() < plain.len() { (1, compressed) } else { (0, plain) };
+    let [a, b, c, d] = judge_len(bytes.len(), encode_bytes_max)?.to_be_bytes();
+    Ok([&[flag, a, b, c, d], &bytes[..]].concat())
 }
 
 /// Appends a message of this length, with its prefix.

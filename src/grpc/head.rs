@@ -86,7 +86,9 @@ impl Head {
         see: impl FnOnce(&Verdict) -> T,
     ) -> T {
         match self {
-            Self::Native(head) => see(&head.memo(|_| Memo { verdict: judge(self), peer: peer(), parts: OnceCell::new() }).verdict),
+            Self::Native(head) => {
+                see(&head.memo(|_| Memo { verdict: judge(self), peer: peer(), parts: OnceCell::new(), label: OnceCell::new() }).verdict)
+            }
             Self::Http(..) => see(&judge(self)),
         }
     }
@@ -97,6 +99,13 @@ impl Head {
             Self::Http(_, peer) => peer.clone(),
             Self::Native(head) => head.memo::<Memo>(|_| unreachable!("a head is judged before anything else")).peer.clone(),
         }
+    }
+
+    /// What `find` says of its path, asked until it says something, for all requests that share the head. It was judged before.
+    pub(crate) fn label(&self, find: impl FnOnce(&[u8]) -> Option<usize>) -> Option<usize> {
+        let Self::Native(head) = self else { return find(self.path()) };
+        let known = &head.memo::<Memo>(|_| unreachable!("a head is judged before anything else")).label;
+        known.get().copied().or_else(|| find(head.path()).inspect(|found| known.set(*found).expect("it was not known")))
     }
 
     /// The head as services of tonic want it. `None` for a path that is no part of a URI. It was judged before.
@@ -120,6 +129,8 @@ struct Memo {
     verdict: Verdict,
     /// They share a connection, too.
     peer: Option<Rc<Peer>>,
+    /// What they are counted under, once that is known for good.
+    label: OnceCell<usize>,
     /// Made when a service of tonic wants it.
     parts: OnceCell<Option<request::Parts>>,
 }

@@ -14,6 +14,7 @@ use tonic::Status;
 
 use crate::grpc::encoding::Encoding;
 use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
+use crate::grpc::inflation::Inflation;
 use crate::grpc::{CallId, Transport};
 
 /// An empty buffer that is larger than this is given back.
@@ -34,6 +35,8 @@ struct State {
     n_held: usize,
     /// Bytes at the front that it does not lack, of a message that is not whole: counted among the connection's.
     n_partial: usize,
+    /// The message at the front, if it is compressed and was taken to be inflated.
+    inflation: Option<Box<Inflation>>,
     /// Of the message that a handler waits for, which is not whole. What comes of it is released at once.
     awaited: Option<Awaited>,
     more: More,
@@ -65,7 +68,8 @@ enum More {
 
 impl Inbox {
     pub(super) fn new(transport: Rc<dyn Transport>, id: CallId) -> Self {
-        let state = State { bytes: Vec::new(), start: 0, n_held: 0, n_partial: 0, awaited: None, more: More::Comes, reader: None };
+        let state =
+            State { bytes: Vec::new(), start: 0, n_held: 0, n_partial: 0, inflation: None, awaited: None, more: More::Comes, reader: None };
         Self { transport, id, state: RefCell::new(state) }
     }
 
@@ -103,7 +107,8 @@ impl Inbox {
     /// The call is over: whoever still reads is told, unless there was nothing left to read.
     pub(super) fn close(&self) {
         let state = self.state.borrow();
-        let read_to_the_end = state.more == More::Unwanted || (state.more == More::Ended && state.unread().is_empty());
+        let read_to_the_end =
+            state.more == More::Unwanted || (state.more == More::Ended && state.unread().is_empty() && state.inflation.is_none());
         drop(state);
         if !read_to_the_end {
             self.give_up(More::CallOver);
@@ -115,25 +120,37 @@ impl Inbox {
         self.give_up(More::Unwanted);
     }
 
-    /// The next message, inflated if it is compressed, made of its bytes by `decode`. `None` at the end, and after an error.
+    /// The next message, inflated if it is compressed, made by `decode` of its bytes and of how they were. `None` at the end, and after an error.
     pub(super) fn poll_message<T>(
         &self,
         decode_bytes_max: usize,
         encoding: Option<Encoding>,
         cx: &mut Context<'_>,
-        decode: impl FnOnce(&[u8]) -> Result<T, Status>,
+        decode: impl FnOnce(&[u8], Option<Encoding>) -> Result<T, Status>,
     ) -> Poll<Option<Result<T, Status>>> {
         let mut state = self.state.borrow_mut();
-        let found = state.message(decode_bytes_max, encoding);
+        let found = match state.inflation {
+            Some(_) => Ok(Found::Inflating),
+            None => state.message(decode_bytes_max, encoding),
+        };
         let (taken, polled) = match found {
-            Ok(Found::Message(len, encoding)) => {
-                let message = &state.unread()[PREFIX_BYTES..len];
-                let decoded = match encoding {
-                    None => decode(message),
-                    Some(encoding) => encoding.inflate(message, decode_bytes_max).and_then(|message| decode(&message)),
-                };
+            Ok(Found::Message(len, None)) => {
+                let decoded = decode(&state.unread()[PREFIX_BYTES..len], None);
                 self.no_partial(&mut state);
                 (state.take(len), Poll::Ready(Some(decoded)))
+            }
+            Ok(Found::Message(len, Some(encoding))) => {
+                self.no_partial(&mut state);
+                let begun = Inflation::new(Rc::clone(&self.transport), encoding, &state.unread()[PREFIX_BYTES..len], decode_bytes_max);
+                let taken = state.take(len);
+                match begun {
+                    Ok(inflation) => (taken, state.inflate(Box::new(inflation), cx, decode).map(Some)),
+                    Err(status) => (taken, Poll::Ready(Some(Err(status)))),
+                }
+            }
+            Ok(Found::Inflating) => {
+                let inflation = state.inflation.take().expect("it is there");
+                (0, state.inflate(inflation, cx, decode).map(Some))
             }
             Ok(Found::Part(len)) => {
                 let n_held = mem::take(&mut state.n_held);
@@ -205,6 +222,7 @@ impl Inbox {
         state.more = why;
         state.bytes = Vec::new();
         state.start = 0;
+        state.inflation = None;
         self.no_partial(&mut state);
         let held = mem::take(&mut state.n_held);
         let reader = state.reader.take();
@@ -235,6 +253,8 @@ enum Found {
     Message(usize, Option<Encoding>),
     /// A part of a message, or nothing yet; of a message of this many bytes, if that is known.
     Part(Option<usize>),
+    /// A message that was taken and is not yet inflated.
+    Inflating,
     /// Nothing, and nothing will be.
     Nothing,
 }
@@ -285,6 +305,20 @@ impl State {
         let released = self.n_held.saturating_sub(left);
         self.n_held -= released;
         released
+    }
+
+    /// A step of the message at the front.
+    fn inflate<T>(
+        &mut self,
+        mut inflation: Box<Inflation>,
+        cx: &mut Context<'_>,
+        decode: impl FnOnce(&[u8], Option<Encoding>) -> Result<T, Status>,
+    ) -> Poll<Result<T, Status>> {
+        let Poll::Ready(inflated) = inflation.poll(cx) else {
+            self.inflation = Some(inflation);
+            return Poll::Pending;
+        };
+        Poll::Ready(inflated.and_then(|message| decode(&message, Some(inflation.encoding()))))
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) {

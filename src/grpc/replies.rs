@@ -11,8 +11,8 @@ use prost::Message;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
-use crate::grpc::Response;
 use crate::grpc::answer::Answer;
+use crate::grpc::{MessageCompression, Response, ResponseParts};
 
 /// The messages of an answer, on their way to the client.
 ///
@@ -20,12 +20,13 @@ use crate::grpc::answer::Answer;
 pub struct Replies<R> {
     answer: Answer,
     encode_bytes_max: usize,
+    compression: Option<MessageCompression>,
     messages: PhantomData<fn(R)>,
 }
 
 impl<R: Message> Replies<R> {
     pub(crate) fn new(answer: Answer, encode_bytes_max: usize) -> Self {
-        Self { answer, encode_bytes_max, messages: PhantomData }
+        Self { answer, encode_bytes_max, compression: None, messages: PhantomData }
     }
 
     /// Sends the response's metadata, then every message of its stream, each when the client has room for more. Messages leave for the client whenever the stream
@@ -42,14 +43,15 @@ impl<R: Message> Replies<R> {
     where
         S: Stream<Item = Result<R, Status>>,
     {
-        let (metadata, stream, trailers) = response.into_parts();
+        let ResponseParts { message: stream, metadata, trailers, compression } = response.into_parts();
+        self.compression = compression.or_else(|| self.compression.take());
         self.answer.head(metadata);
         let mut stream = pin!(stream);
         poll_fn(|cx| {
             loop {
                 ready!(self.answer.poll_room(cx));
                 match ready!(stream.as_mut().poll_next(cx)) {
-                    Some(Ok(message)) => self.answer.message(&message, self.encode_bytes_max)?,
+                    Some(Ok(message)) => self.answer.message(&message, self.encode_bytes_max, self.compression.as_ref())?,
                     Some(Err(status)) => return Poll::Ready(Err(status)),
                     None => return Poll::Ready(Ok(())),
                 }
@@ -67,6 +69,11 @@ impl<R: Message> Replies<R> {
         self.answer.head(Some(metadata));
     }
 
+    /// What says which messages are compressed of those that are sent from here on.
+    pub fn message_compression(&mut self) -> MessageCompression {
+        self.compression.get_or_insert_default().clone()
+    }
+
     /// Sends one message, when the client has room for more.
     ///
     /// # Errors
@@ -79,7 +86,7 @@ impl<R: Message> Replies<R> {
     pub async fn send(&mut self, message: R) -> Result<(), Status> {
         poll_fn(|cx| self.answer.poll_room(cx)).await;
         self.answer.head(None);
-        self.answer.message(&message, self.encode_bytes_max)
+        self.answer.message(&message, self.encode_bytes_max, self.compression.as_ref())
     }
 }
 

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::Extensions;
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 
+use crate::grpc::encoding::Encoding;
 use crate::grpc::head::Head;
 use crate::grpc::lazy::LazyMetadata;
 #[cfg(feature = "tls")]
@@ -18,6 +20,8 @@ use crate::tls::CertificateDer;
 pub(crate) struct Origin {
     pub(crate) head: Head,
     pub(crate) deadline: Option<Instant>,
+    /// How its one message was compressed.
+    pub(crate) encoding: Option<Encoding>,
 }
 
 /// A request: its message, or its messages as [`Streaming`](crate::Streaming), and what came with them.
@@ -29,18 +33,19 @@ pub struct Request<T> {
     head: Option<Head>,
     metadata: LazyMetadata,
     deadline: Option<Instant>,
+    encoding: Option<Encoding>,
     extensions: Extensions,
 }
 
 impl<T> Request<T> {
     /// A request with nothing but its message, as tests of a handler want it.
     pub fn new(message: T) -> Self {
-        Self { message, head: None, metadata: LazyMetadata::default(), deadline: None, extensions: Extensions::new() }
+        Self { message, head: None, metadata: LazyMetadata::default(), deadline: None, encoding: None, extensions: Extensions::new() }
     }
 
     pub(crate) fn received(message: T, origin: Origin) -> Self {
-        let Origin { head, deadline } = origin;
-        Self { message, head: Some(head), metadata: LazyMetadata::default(), deadline, extensions: Extensions::new() }
+        let Origin { head, deadline, encoding } = origin;
+        Self { message, head: Some(head), metadata: LazyMetadata::default(), deadline, encoding, extensions: Extensions::new() }
     }
 
     /// The message.
@@ -84,6 +89,12 @@ impl<T> Request<T> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(loopswap_rt::now()))
     }
 
+    /// How the client compressed the message; `None` if it did not. Of a request with many messages,
+    /// [`Streaming::message_encoding`](crate::Streaming::message_encoding) tells it.
+    pub fn message_encoding(&self) -> Option<CompressionEncoding> {
+        self.encoding.map(CompressionEncoding::from)
+    }
+
     /// The client's address. `None` on a Unix socket, and for a request that was made by hand.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.head.as_ref()?.peer()?.remote_tcp()
@@ -119,8 +130,8 @@ impl<T> Request<T> {
 
     /// The same request with another message.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Request<U> {
-        let Self { message, head, metadata, deadline, extensions } = self;
-        Request { message: change(message), head, metadata, deadline, extensions }
+        let Self { message, head, metadata, deadline, encoding, extensions } = self;
+        Request { message: change(message), head, metadata, deadline, encoding, extensions }
     }
 }
 

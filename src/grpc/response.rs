@@ -2,6 +2,7 @@
 
 use tonic::metadata::MetadataMap;
 
+use crate::grpc::MessageCompression;
 use crate::grpc::lazy::LazyMetadata;
 
 /// A response: its message, or the stream of its messages, and the metadata that goes before them.
@@ -12,12 +13,21 @@ pub struct Response<T> {
     message: T,
     metadata: LazyMetadata,
     trailers: LazyMetadata,
+    compression: Option<MessageCompression>,
+}
+
+/// A response, apart. What nobody asked for is not there.
+pub(crate) struct ResponseParts<T> {
+    pub(crate) message: T,
+    pub(crate) metadata: Option<MetadataMap>,
+    pub(crate) trailers: Option<MetadataMap>,
+    pub(crate) compression: Option<MessageCompression>,
 }
 
 impl<T> Response<T> {
     /// A response without metadata.
     pub fn new(message: T) -> Self {
-        Self { message, metadata: LazyMetadata::default(), trailers: LazyMetadata::default() }
+        Self { message, metadata: LazyMetadata::default(), trailers: LazyMetadata::default(), compression: None }
     }
 
     /// The message.
@@ -51,14 +61,26 @@ impl<T> Response<T> {
         self.trailers.get_mut_or_make(MetadataMap::new)
     }
 
-    /// The same response with another message.
-    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Response<U> {
-        Response { message: change(self.message), metadata: self.metadata, trailers: self.trailers }
+    /// Its messages are sent as they are, even where the service [compresses](crate::Compression::send): such that hold secrets beside what a client chose
+    /// (CRIME), or what is compressed already.
+    pub fn disable_compression(&mut self) {
+        self.message_compression().set(false);
     }
 
-    /// Metadata, message and trailers, apart; none if nobody asked for them.
-    pub(crate) fn into_parts(self) -> (Option<MetadataMap>, T, Option<MetadataMap>) {
-        (self.metadata.into_made(), self.message, self.trailers.into_made())
+    /// What says, of a stream of messages, which are compressed.
+    pub fn message_compression(&mut self) -> MessageCompression {
+        self.compression.get_or_insert_default().clone()
+    }
+
+    /// The same response with another message.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Response<U> {
+        let Self { message, metadata, trailers, compression } = self;
+        Response { message: change(message), metadata, trailers, compression }
+    }
+
+    pub(crate) fn into_parts(self) -> ResponseParts<T> {
+        let Self { message, metadata, trailers, compression } = self;
+        ResponseParts { message, metadata: metadata.into_made(), trailers: trailers.into_made(), compression }
     }
 }
 

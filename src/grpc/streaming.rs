@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use prost::Message;
 use tonic::Status;
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 
 use crate::grpc::encoding::Encoding;
@@ -26,13 +27,16 @@ use crate::grpc::inbox::Inbox;
 pub struct Streaming<T> {
     inbox: Rc<Inbox>,
     decode_bytes_max: usize,
+    /// What its compressed messages are in.
     encoding: Option<Encoding>,
+    /// What the last message was in.
+    last_encoding: Option<Encoding>,
     messages: PhantomData<fn() -> T>,
 }
 
 impl<T> Streaming<T> {
     pub(crate) fn new(inbox: Rc<Inbox>, decode_bytes_max: usize, encoding: Option<Encoding>) -> Self {
-        Self { inbox, decode_bytes_max, encoding, messages: PhantomData }
+        Self { inbox, decode_bytes_max, encoding, last_encoding: None, messages: PhantomData }
     }
 }
 
@@ -65,8 +69,17 @@ impl<T: Message + Default> Streaming<T> {
         Ok(None)
     }
 
+    /// How the client compressed the message that was read last; `None` if it did not.
+    pub fn message_encoding(&self) -> Option<CompressionEncoding> {
+        self.last_encoding.map(CompressionEncoding::from)
+    }
+
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T>, Status>> {
-        let decoded = ready!(self.inbox.poll_message(self.decode_bytes_max, self.encoding, cx, decode::<T>));
+        let last_encoding = &mut self.last_encoding;
+        let decoded = ready!(self.inbox.poll_message(self.decode_bytes_max, self.encoding, cx, |bytes, encoding| {
+            *last_encoding = encoding;
+            decode::<T>(bytes)
+        }));
         Poll::Ready(decoded.transpose())
     }
 }

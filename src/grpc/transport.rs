@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use http::{HeaderMap, StatusCode};
 
-use crate::grpc::{Partials, Peer};
+use crate::grpc::{Opening, Partials, Peer};
 use crate::http2::ErrorCode;
 
 /// A call's stream, as its transport knows it. Its meaning is the transport's; one that carries a single call ignores it.
@@ -17,8 +17,8 @@ pub(crate) struct CallId(pub(crate) u64);
 
 /// The header block that opens an answer.
 pub(crate) enum ResponseHead<'a> {
-    /// 200 and `content-type: application/grpc`: what nearly every answer begins with.
-    Grpc,
+    /// 200, `content-type: application/grpc` and what is said of compression: what nearly every answer begins with.
+    Grpc(Opening),
     /// These, as they are.
     Fields(StatusCode, &'a HeaderMap),
 }
@@ -56,8 +56,8 @@ pub(crate) trait Transport {
     fn trailers(&self, call: CallId, trailers: Trailers<'_>);
 
     /// The whole of a good answer with one message: what `head`, `data` and `trailers` make of it, which an engine may do at one blow.
-    fn reply(&self, call: CallId, write: &mut dyn FnMut(&mut Vec<u8>)) {
-        self.head(call, ResponseHead::Grpc, false);
+    fn reply(&self, call: CallId, opening: Opening, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        self.head(call, ResponseHead::Grpc(opening), false);
         self.data(call, write, false);
         self.trailers(call, Trailers::Ok);
     }

@@ -8,8 +8,9 @@
 //!   it. Without it: HTTP 400, with INTERNAL for those who read it. So a load generator without the field sees that it measures refusals.
 //! * Of the content's subtypes local services take `proto`, the default, alone, and a method whose codec is another is HTTP 415. Tonic's
 //!   services may have other codecs, and take all.
-//! * `grpc-encoding` other than `identity`, `gzip` and `deflate` is UNIMPLEMENTED, with those in `grpc-accept-encoding`. Tonic's services judge it
-//!   themselves.
+//! * `grpc-encoding` other than `identity` and those that the service accepts is UNIMPLEMENTED, with those in `grpc-accept-encoding`. Tonic's services
+//!   judge it themselves.
+//! * What a service accepts is told to clients that tell what they accept, in every answer that has messages.
 //! * A timeout that cannot be read is INTERNAL, as in grpc-go; one of 0 is DEADLINE_EXCEEDED at once.
 //! * A `-bin` field that is no base64 is INTERNAL.
 //! * `expect: 100-continue` is answered with 100 where the request is admitted, else with the refusal (RFC 9110, 10.1.1); on hyper, which cannot say
@@ -18,13 +19,13 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use http::header::{ALLOW, HeaderMap, HeaderValue};
-use http::{HeaderName, StatusCode};
-use tonic::{Code, Status};
+use tonic::Status;
 
 use crate::grpc::answer::Answer;
-use crate::grpc::encoding::{ACCEPTED, Encoding};
-use crate::grpc::{Head, Route, fields, timeout};
+use crate::grpc::encoding::ACCEPT_ENCODING;
+use crate::grpc::{Encoding, Encodings, Head, Opening, Route, Terms, fields, timeout};
 use crate::service::Router;
 
 /// A judged head.
@@ -33,6 +34,8 @@ pub(super) type Verdict = Result<Admitted, Refusal>;
 /// A request that goes somewhere.
 pub(super) struct Admitted {
     pub(super) route: Route,
+    /// What the answer begins with.
+    pub(super) opening: Opening,
     /// Unless the request has [its own](Head::own_timeout).
     pub(super) timeout: Option<Duration>,
     /// The client sends no body before it is told to, or has waited for a while.
@@ -50,7 +53,7 @@ impl Refusal {
         Self { status, fields: HeaderMap::new() }
     }
 
-    fn grpc(status: &Status) -> Self {
+    pub(super) fn grpc(status: &Status) -> Self {
         Self { status: StatusCode::OK, fields: fields::trailers_only(status) }
     }
 
@@ -64,7 +67,7 @@ pub(super) fn judge(router: &Router, head: &Head) -> Verdict {
     let route = router.route(head.path());
     let expects_continue = head.get("expect").is_some_and(|expected| expected.eq_ignore_ascii_case(b"100-continue"));
     if let Some(Route::Plain(_)) = route {
-        return Ok(Admitted { route: route.expect("it matched").clone(), timeout: None, expects_continue });
+        return Ok(Admitted { route: route.expect("it matched").clone(), opening: Opening::default(), timeout: None, expects_continue });
     }
     if head.method() != b"POST" {
         let mut refusal = Refusal::http(StatusCode::METHOD_NOT_ALLOWED);
@@ -83,20 +86,25 @@ pub(super) fn judge(router: &Router, head: &Head) -> Verdict {
         return Err(Refusal::grpc(&Status::internal(format!("{name} is no base64"))));
     }
     let route = route.cloned().ok_or_else(|| Refusal::grpc(&unknown_method(head.path())))?;
-    if let Route::TakesOne(_) | Route::TakesMany(_) = route {
+    let mut opening = Opening::default();
+    if let Some(Terms { compression, .. }) = route.terms() {
         if !subtype.eq_ignore_ascii_case(b"proto") {
             return Err(Refusal::http(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
-        if let Some(encoding) = head.get("grpc-encoding").filter(|name| *name != b"identity" && Encoding::named(name).is_none()) {
-            return Err(unknown_encoding(encoding));
+        if let Some(name) = head.get("grpc-encoding").filter(|name| *name != b"identity") {
+            let accepted = compression.accepted();
+            if !Encoding::named(name).is_some_and(|encoding| accepted.has(encoding)) {
+                return Err(unaccepted(name, accepted));
+            }
         }
+        opening = compression.opening(head.get("grpc-accept-encoding"));
     }
     let timeout = match head.own_timeout() {
         // Read behind the verdict, which it is no part of.
         Some(_) => None,
         None => head.get("grpc-timeout").map(read_timeout).transpose()?,
     };
-    Ok(Admitted { route, timeout, expects_continue })
+    Ok(Admitted { route, opening, timeout, expects_continue })
 }
 
 /// How long a call may take.
@@ -122,10 +130,11 @@ fn unknown_method(path: &[u8]) -> Status {
     }
 }
 
-fn unknown_encoding(encoding: &[u8]) -> Refusal {
-    let encoding = String::from_utf8_lossy(encoding);
-    let mut refusal = Refusal::grpc(&Status::new(Code::Unimplemented, format!("unknown grpc-encoding {encoding:?}")));
-    refusal.fields.insert(HeaderName::from_static("grpc-accept-encoding"), HeaderValue::from_static(ACCEPTED));
+fn unaccepted(name: &[u8], accepted: Encodings) -> Refusal {
+    let name = String::from_utf8_lossy(name);
+    let text = format!("grpc-encoding {name:?} is not accepted, but any of {}", accepted.name());
+    let mut refusal = Refusal::grpc(&Status::unimplemented(text));
+    refusal.fields.insert(ACCEPT_ENCODING, HeaderValue::from_static(accepted.name()));
     refusal
 }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use tonic::Status;
 
-use crate::grpc::{Answer, Inbox, Origin};
+use crate::grpc::{Answer, Inbox, Origin, Terms};
 
 /// A call's work under way: all of it, from the request to the last byte of the answer, in one box.
 pub(crate) type Work = Pin<Box<dyn Running>>;
@@ -18,12 +18,39 @@ pub(crate) trait Running {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, answer: &Answer) -> Poll<()>;
 }
 
+/// The kinds of methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Unary,
+    ClientStreaming,
+    ServerStreaming,
+    Streaming,
+    /// A service of tonic's has it, and does not say.
+    Unknown,
+}
+
+impl Kind {
+    /// Its word in the metrics of gRPC's servers.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Unary => "unary",
+            Self::ClientStreaming => "client_stream",
+            Self::ServerStreaming => "server_stream",
+            Self::Streaming => "bidi_stream",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// A method whose request is one message.
 pub(crate) trait TakesOne {
-    /// The largest message that it takes.
-    fn decode_bytes_max(&self) -> usize;
+    /// Its kind.
+    fn kind(&self) -> Kind;
 
-    /// Begins with this message, which is not kept.
+    /// What it asks of messages.
+    fn terms(&self) -> &Terms;
+
+    /// Begins with this message, inflated, which is not kept.
     ///
     /// # Errors
     ///
@@ -33,6 +60,12 @@ pub(crate) trait TakesOne {
 
 /// A method whose request is whatever arrives in its inbox.
 pub(crate) trait TakesMany {
+    /// Its kind.
+    fn kind(&self) -> Kind;
+
+    /// What it asks of messages; `None` if it judges them by itself.
+    fn terms(&self) -> Option<&Terms>;
+
     /// Begins.
     fn start(&self, inbox: Rc<Inbox>, origin: Origin, answer: &mut Answer) -> Work;
 }
@@ -48,6 +81,24 @@ pub(crate) enum Route {
     Tonic(Rc<dyn TakesMany>),
     /// Something that does not speak gRPC.
     Plain(Rc<dyn TakesMany>),
+}
+
+impl Route {
+    /// The kind of its method.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::TakesOne(method) => method.kind(),
+            Self::TakesMany(method) | Self::Tonic(method) | Self::Plain(method) => method.kind(),
+        }
+    }
+
+    /// What a local method asks of messages.
+    pub(super) fn terms(&self) -> Option<&Terms> {
+        match self {
+            Self::TakesOne(method) => Some(method.terms()),
+            Self::TakesMany(method) | Self::Tonic(method) | Self::Plain(method) => method.terms(),
+        }
+    }
 }
 
 impl fmt::Debug for Route {

@@ -1,5 +1,7 @@
 //! What a connection may cost: every limit of the engine, with its default and its reason; and what it is called when it is reached.
 
+mod check;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -36,6 +38,17 @@ pub struct Limits {
     pub stall_timeout: Duration,
     /// How long a drain waits for the acknowledgement of its PING. 5 s, as in grpc-go.
     pub drain_ping_timeout: Duration,
+    /// A peer of whom no byte has come for this time is asked whether it is there, by a PING; `None`: never. gRPC's keepalive (gRFC A8, A9). 2 h.
+    pub keepalive_time: Option<Duration>,
+    /// How long a peer that was asked may go on being silent; then the connection ends. 20 s.
+    pub keepalive_timeout: Duration,
+    /// A connection without a call for this time, since its start or the end of the last one, is drained; `None`: never, the default (gRFC A9).
+    pub connection_idle_max: Option<Duration>,
+    /// A connection of this age is drained; `None`: never, the default (gRFC A9). Each connection's own age differs from it by up to a tenth, so that those
+    /// which came together do not go together.
+    pub connection_age_max: Option<Duration>,
+    /// How long the calls of a connection that is too old may take to end; then it is cut. `None`: for ever, the default (gRFC A9).
+    pub connection_age_grace: Option<Duration>,
     /// The least time between two PINGs while calls are open: gRPC's keepalive enforcement (gRFC A8, A9). 5 min.
     pub ping_interval_min: Duration,
     /// The least time between two PINGs while no call is open. 2 h.
@@ -76,6 +89,11 @@ impl Default for Limits {
             partial_messages_bytes_max: 64 * 1024 * 1024,
             stall_timeout: Duration::from_secs(60),
             drain_ping_timeout: Duration::from_secs(5),
+            keepalive_time: Some(Duration::from_secs(2 * 3600)),
+            keepalive_timeout: Duration::from_secs(20),
+            connection_idle_max: None,
+            connection_age_max: None,
+            connection_age_grace: None,
             ping_interval_min: Duration::from_secs(5 * 60),
             ping_interval_idle_min: Duration::from_secs(2 * 3600),
             ping_strikes_max: 2,
@@ -93,7 +111,7 @@ impl Default for Limits {
 
 macro_rules! violations {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// A limit that a peer has reached.
+        /// A limit that was reached: of a connection by its peer, or of a worker by all of them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Violation {
@@ -133,6 +151,14 @@ violations! {
     Stalled = "stalled",
     /// [`Limits::drain_ping_timeout`]: the drain went on.
     DrainPing = "drain_ping_timeout",
+    /// [`Limits::keepalive_timeout`]: the connection ended.
+    Keepalive = "keepalive_timeout",
+    /// [`Limits::connection_idle_max`]: the connection was drained.
+    Idle = "max_idle",
+    /// [`Limits::connection_age_max`]: the connection was drained.
+    Age = "max_age",
+    /// [`Limits::connection_age_grace`]: the connection was cut, with calls under way.
+    AgeGrace = "max_age_grace",
     /// [`Limits::ping_strikes_max`].
     Pings = "too_many_pings",
     /// [`Limits::resets`].
@@ -149,6 +175,14 @@ violations! {
     EmptyFrames = "too_many_empty_frames",
     /// [`Limits::tiny_frames`].
     TinyFrames = "too_many_tiny_frames",
+    /// [`Overload::concurrent_calls_max`](crate::Overload::concurrent_calls_max): a call was refused.
+    WorkerCalls = "too_many_calls",
+    /// [`Overload::concurrent_calls_per_connection_max`](crate::Overload::concurrent_calls_per_connection_max): a call was refused.
+    ConnectionCalls = "too_many_calls_of_connection",
+    /// [`Overload::shed_lag`](crate::Overload::shed_lag): a call was refused.
+    WorkerLag = "fallen_behind",
+    /// [`Overload::partial_messages_bytes_max`](crate::Overload::partial_messages_bytes_max): a call was refused.
+    WorkerPartialMessages = "partial_messages_of_worker_too_large",
 }
 
 impl fmt::Display for Violation {

@@ -253,8 +253,9 @@ fn position(ids: &[u32], id: u32) -> Option<usize> {
 /// Streams that are gone, as far as we remember them: frames for them may still be on their way.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
-    /// Reset streams and who did it, the newest last.
-    reset: Vec<(u32, Resetter)>,
+    /// Reset streams and who did it, the newest last. Most connections have none.
+    #[allow(clippy::box_collection, reason = "small while there is none")]
+    reset: Option<Box<Vec<(u32, Resetter)>>>,
     reset_at: u8,
     done_at: u8,
     /// Streams that ended in order.
@@ -283,10 +284,11 @@ impl Gone {
     const DONE_MAX: usize = 8;
 
     pub(super) fn remember_reset(&mut self, id: u32, by: Resetter) {
-        if self.reset.len() < Self::RESET_MAX {
-            self.reset.push((id, by));
+        let reset = self.reset.get_or_insert_default();
+        if reset.len() < Self::RESET_MAX {
+            reset.push((id, by));
         } else {
-            self.reset[usize::from(self.reset_at)] = (id, by);
+            reset[usize::from(self.reset_at)] = (id, by);
             self.reset_at = ((usize::from(self.reset_at) + 1) % Self::RESET_MAX) as u8;
         }
     }
@@ -297,7 +299,7 @@ impl Gone {
     }
 
     pub(super) fn find(&self, id: u32) -> Went {
-        if let Some((_, by)) = self.reset.iter().find(|(known, _)| *known == id) {
+        if let Some((_, by)) = self.reset.iter().flat_map(|reset| reset.iter()).find(|(known, _)| *known == id) {
             return Went::Reset(*by);
         }
         if self.done.contains(&id) { Went::Done } else { Went::Unknown }

@@ -14,12 +14,14 @@ use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use loopswap_rt::now;
 
-use crate::grpc::{Call, CallId, Head, Partials, Peer, Transport};
+use crate::grpc::{Arrival, Call, CallId, Head, Partials, Peer, Transport};
 use crate::http2::ErrorCode;
+use crate::server::House;
 use crate::service::Router;
 
 use super::deadlines::{Deadline, Deadlines, Expire};
 use super::exchange::{Exchange, Reset};
+use super::life::{OneOpen, Open};
 
 /// hyper is asked for no more of a request while its call has not taken this many bytes; a stream's window of bytes waits besides, in hyper.
 const UNTAKEN_BYTES_MAX: usize = 64 * 1024;
@@ -30,16 +32,26 @@ const ID: CallId = CallId(0);
 /// The services of a connection, as hyper calls them.
 pub(super) struct Calls {
     router: Router,
-    unsent_bytes_max: usize,
+    house: Rc<House>,
     deadlines: Deadlines,
     partials: Rc<Partials>,
     peer: Rc<Peer>,
+    /// A clone for each call under way.
+    places: Rc<()>,
+    open: Rc<Open>,
 }
 
 impl Calls {
-    /// A call that makes many messages pauses while more than `unsent_bytes_max` wait for hyper. Whoever polls hyper polls `deadlines` behind it.
-    pub(super) fn new(router: Router, unsent_bytes_max: usize, deadlines: Deadlines, partials: Rc<Partials>, peer: Rc<Peer>) -> Self {
-        Self { router, unsent_bytes_max, deadlines, partials, peer }
+    /// Whoever polls hyper polls `deadlines` behind it. `open` has the calls counted, until their answers are taken.
+    pub(super) fn new(
+        router: Router,
+        house: Rc<House>,
+        deadlines: Deadlines,
+        partials: Rc<Partials>,
+        peer: Rc<Peer>,
+        open: Rc<Open>,
+    ) -> Self {
+        Self { router, house, deadlines, partials, peer, places: Rc::default(), open }
     }
 }
 
@@ -50,18 +62,21 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
 
     fn call(&self, request: Request<Incoming>) -> Opening {
         let (parts, body) = request.into_parts();
-        let exchange = Rc::new(Exchange::new(self.unsent_bytes_max, Rc::clone(&self.partials)));
+        let exchange = Rc::new(Exchange::new(self.house.limits.send_buffer_bytes_max, Rc::clone(&self.partials)));
         let transport = Rc::clone(&exchange) as Rc<dyn Transport>;
         let ends = body.is_end_stream();
-        let call = Call::open(&self.router, Head::Http(Box::new(parts), Some(Rc::clone(&self.peer))), transport, ID, ends, now());
+        let head = Head::Http(Box::new(parts), Some(Rc::clone(&self.peer)));
+        let admission = self.house.admission.as_ref().map(|admission| (admission, Rc::strong_count(&self.places) - 1));
+        let arrival = Arrival { head, ends, now: now(), admission, observer: self.house.observer.as_ref() };
+        let call = Call::open(&self.router, arrival, transport, ID);
         let deadline = call.as_ref().and_then(Call::deadline);
         let request = (!ends && call.is_some()).then_some(body);
         let deadline = deadline.map(|at| {
             let call = Rc::downgrade(&exchange);
             self.deadlines.add(at, call)
         });
-        exchange.under_way.replace(call.map(|call| UnderWay { call, request, _deadline: deadline }));
-        Opening { answer: Some(Answer { exchange }) }
+        exchange.under_way.replace(call.map(|call| UnderWay { call, request, _deadline: deadline, _place: Rc::clone(&self.places) }));
+        Opening { answer: Some(Answer { exchange, _open: self.open.begin() }) }
     }
 }
 
@@ -88,6 +103,7 @@ impl Future for Opening {
 /// The body of a call's answer. Dropped, it drops the call.
 pub(super) struct Answer {
     exchange: Rc<Exchange>,
+    _open: OneOpen,
 }
 
 impl Drop for Answer {
@@ -103,6 +119,8 @@ pub(super) struct UnderWay {
     request: Option<Incoming>,
     /// Kept for its end.
     _deadline: Option<Deadline>,
+    /// Among the connection's calls.
+    _place: Rc<()>,
 }
 
 impl Exchange {

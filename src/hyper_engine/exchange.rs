@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Frame;
 
@@ -168,9 +168,7 @@ impl Transport for Exchange {
     fn head(&self, _: CallId, head: ResponseHead<'_>, end: bool) {
         self.write(|state| {
             state.head = Some(match head {
-                ResponseHead::Grpc => {
-                    (StatusCode::OK, HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/grpc"))]))
-                }
+                ResponseHead::Grpc(opening) => (StatusCode::OK, opening.into_fields()),
                 ResponseHead::Fields(status, fields) => (status, fields.clone()),
             });
             state.is_complete = end;

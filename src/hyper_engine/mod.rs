@@ -2,10 +2,12 @@
 //!
 //! * `calls` makes a call of each of hyper's requests; `exchange` is what the call answers through.
 //! * `streams` polls what hyper runs for each stream; `deadlines` ends calls whose time is over; `timer` is hyper's clock.
+//! * `life` is how long a connection is idle, and how old.
 
 mod calls;
 mod deadlines;
 mod exchange;
+mod life;
 mod streams;
 mod timer;
 
@@ -20,13 +22,14 @@ use loopswap_rt::{Runtime, deadline_after};
 
 use crate::grpc::{Partials, Peer};
 use crate::http2::Violation;
-use crate::hyper_io::HyperIo;
-use crate::server::{Closed, Engine, Handshake, House, Phase, PhaseWatch};
+use crate::hyper_io::{HyperIo, Passing};
+use crate::server::{Closed, Due, Engine, Handshake, House, Phase, PhaseWatch};
 use crate::service::Router;
 use crate::socket::Socket;
 
 use calls::Calls;
 use deadlines::Deadlines;
+use life::{Life, Open};
 use streams::Streams;
 use timer::LoopTimer;
 
@@ -38,8 +41,8 @@ const LOCAL_ERROR_RESETS_MAX: usize = 1024;
 
 /// The engine.
 ///
-/// Of [`Limits`](crate::Limits) it keeps those that hyper knows: the handshake's time, streams, the header list's bytes, windows, the send buffer; and
-/// that of [partial messages](crate::Limits::partial_messages_bytes_max), which is ours.
+/// Of [`Limits`](crate::Limits) it keeps those that hyper knows: streams, the header list's bytes, windows, the send buffer, keepalive; and those that are
+/// ours: the handshake's time, idleness and age, [partial messages](crate::Limits::partial_messages_bytes_max). hyper's GOAWAY does not say why.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HyperEngine;
 
@@ -53,13 +56,22 @@ impl Engine for HyperEngine {
         mut phases: PhaseWatch,
     ) -> Closed {
         let limits = &house.limits;
+        let start = runtime.now();
         let peer = Rc::new(Peer::of(&connection));
         let handshake = Rc::new(Handshake::default());
         let opening = Rc::clone(&handshake);
-        let io = HyperIo::new(connection, move |bytes: &[u8]| opening.observe(bytes));
+        let observer = house.observer.clone();
+        let io = HyperIo::new(connection, move |passing: Passing<'_>| match passing {
+            Passing::In(bytes) => {
+                opening.observe(bytes);
+                observer.iter().for_each(|observer| observer.received(bytes.len()));
+            }
+            Passing::Out(bytes) => observer.iter().for_each(|observer| observer.sent(bytes.len())),
+        });
         let mut streams = Streams::default();
         let deadlines = Deadlines::default();
-        let partials = Rc::new(Partials::new(limits.partial_messages_bytes_max));
+        let partials = Rc::new(Partials::new(Rc::clone(&house.partials)));
+        let open = Open::none(start);
         let serving = http2::Builder::new(streams.executor())
             .timer(LoopTimer::default())
             // gRPC knows no date, and it would enter the header table anew every second.
@@ -71,34 +83,48 @@ impl Engine for HyperEngine {
             .max_send_buf_size(limits.send_buffer_bytes_max)
             .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
             .max_local_error_reset_streams(LOCAL_ERROR_RESETS_MAX)
+            .keep_alive_interval(limits.keepalive_time)
+            .keep_alive_timeout(limits.keepalive_timeout)
             .serve_connection(
                 io,
-                Calls::new(router, limits.send_buffer_bytes_max, deadlines.clone(), Rc::clone(&partials), Rc::clone(&peer)),
+                Calls::new(router, Rc::clone(&house), deadlines.clone(), Rc::clone(&partials), Rc::clone(&peer), Rc::clone(&open)),
             );
         let mut serving = pin!(serving);
-        let mut deadline = pin!(Some(runtime.sleep_until(deadline_after(runtime.now(), limits.handshake_timeout))));
+        let mut deadline = pin!(Some(runtime.sleep_until(deadline_after(start, limits.handshake_timeout))));
         let mut draining = false;
+        let mut life = Life::new(limits, start, Rc::clone(&open));
         let closed = poll_fn(|cx| {
-            match phases.poll(cx) {
-                Phase::Serving | Phase::Leaving => {}
-                Phase::Draining if draining => {}
-                Phase::Draining => {
+            let phase = phases.poll(cx);
+            let due = life.due(limits, &runtime, draining, &mut phases);
+            if let Some(Due::Drain(limit) | Due::Cut(limit)) = due {
+                house.counters.count(limit);
+            }
+            match (phase, due) {
+                (Phase::Stopping, _) => return Poll::Ready(Closed::Stopped),
+                (_, Some(Due::Cut(limit))) => return Poll::Ready(Closed::Cut(limit)),
+                (Phase::Draining, _) | (_, Some(Due::Drain(_))) if !draining => {
                     draining = true;
                     serving.as_mut().graceful_shutdown();
                 }
-                Phase::Stopping => return Poll::Ready(Closed::Stopped),
+                _ => {}
             }
+            partials.set_in_turn(true);
             if let Poll::Ready(result) = serving.as_mut().poll(cx) {
                 return Poll::Ready(match result {
                     Ok(()) => Closed::Orderly,
+                    Err(error) if error.is_timeout() => {
+                        house.counters.count(Violation::Keepalive);
+                        Closed::Cut(Violation::Keepalive)
+                    }
                     Err(error) => Closed::Broken(reason(&error)),
                 });
             }
             // What the connection has just read; their answers are sent at its next turn, for which they wake this task.
             streams.poll(cx);
+            partials.set_in_turn(false);
             // Behind what may have opened calls.
             deadlines.poll(cx);
-            (0..partials.take_refused()).for_each(|_| house.counters.count(Violation::PartialMessages));
+            partials.take_refused().for_each(|violation| house.counters.count(violation));
             // After the connection was polled, which is what reads.
             if let Some(sleep) = deadline.as_mut().as_pin_mut() {
                 if handshake.is_done() {
@@ -112,7 +138,7 @@ impl Engine for HyperEngine {
         })
         .await;
         let closed = if handshake.is_done() { closed } else { closed.unopened() };
-        closed.log(&peer.remote);
+        closed.log(&peer.remote, &house.log, runtime.now());
         closed
     }
 }

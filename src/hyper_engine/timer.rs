@@ -21,6 +21,10 @@ impl hyper::rt::Timer for LoopTimer {
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
         self.sleep(deadline.saturating_duration_since(now()))
     }
+
+    fn now(&self) -> Instant {
+        now()
+    }
 }
 
 struct LoopSleep {

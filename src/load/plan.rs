@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Error;
-use crate::client::Target;
+use crate::client::{Target, Wording};
 use crate::load::Workload;
 
 /// Calls in flight, at most: each has a stream, and some 200 bytes here.
@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) timeout: Duration,
     /// Calls before the others, which are not counted.
     pub(crate) warmup: u64,
+    /// Whose requests its own are like.
+    pub(crate) wording: Wording,
 }
 
 /// When a run is over.
@@ -81,6 +83,7 @@ mod tests {
             rps: 0,
             timeout: Duration::from_secs(1),
             warmup: 0,
+            wording: Wording::Grpc,
         };
         assert!(plan.check().is_ok());
         let wrong = [

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::client::Target;
+use crate::client::{Target, Wording};
 use crate::greeter::{Greeter, GreeterServer, Hello, HelloReply, HelloRequest};
 use crate::load::{Amount, Early, Plan, Progress, Report, Watch, Workload, run};
 use crate::rt::Runtime;
@@ -32,6 +32,7 @@ fn plan(running: &Running, amount: Amount) -> Plan {
         rps: 0,
         timeout: Duration::from_secs(10),
         warmup: 0,
+        wording: Wording::Grpc,
     }
 }
 

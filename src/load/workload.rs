@@ -129,7 +129,7 @@ impl Judge {
     /// The plan's target or timeout means nothing to a call.
     pub(super) fn new(plan: &Plan) -> Result<(Self, Prepared), Error> {
         let Plan { workload, target, timeout, .. } = plan;
-        let call = Prepared::new(target, workload.path(), &[], *timeout)?.sending(&workload.messages());
+        let call = Prepared::new(target, workload.path(), &[], *timeout)?.sending(&workload.messages()).worded(plan.wording);
         let judge = workload.judge();
         let call = match &judge {
             Self::Greeting(message) => call.expecting(&HelloReply { message: message.clone() }.encode_to_vec()),

@@ -29,6 +29,10 @@ struct Slot {
 }
 
 impl Calls {
+    pub(super) fn len(&self) -> usize {
+        self.n
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.n == 0
     }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use loopswap_rt::{Connection as _, Runtime};
 
-use crate::grpc::{Call, CallId, Head, Partials, Transport, refuse_headers};
+use crate::grpc::{Arrival, Call, CallId, Head, Partials, Transport, refuse_headers};
 use crate::http2::{Connection, ErrorCode, Event, StreamKey, Violation};
-use crate::server::{Closed, House, Phase, PhaseWatch};
+use crate::server::{Care, Closed, Due, House, Phase, PhaseWatch};
 use crate::service::Router;
 use crate::socket::Socket;
 
@@ -46,6 +46,9 @@ pub(super) struct Driver<R: Runtime> {
     router: Router,
     house: Rc<House>,
     now: Instant,
+    care: Care,
+    /// When something may be due of keepalive, idleness or age. The worker's alarm wakes the task for it.
+    care_at: Option<Instant>,
     /// Boxed, because an idle connection has none.
     timer: Option<Box<Timer<R>>>,
     /// When the send under way must be over.
@@ -55,7 +58,7 @@ pub(super) struct Driver<R: Runtime> {
     /// Something was received, or a call has run, since `shrink_at` was set.
     was_active: bool,
     /// Set once the peer has been told all that it will be told.
-    lingering: Option<Lingering>,
+    lingering: Option<Box<Lingering>>,
 }
 
 struct Timer<R: Runtime> {
@@ -92,7 +95,7 @@ impl<R: Runtime> Future for Driver<R> {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(closed)) | Err(Ended(closed)) => {
                 let closed = if self.link.http2.borrow().is_open() { closed } else { closed.unopened() };
-                closed.log(self.connection.peer_addr());
+                closed.log(self.connection.peer_addr(), &self.house.log, self.now);
                 Poll::Ready(closed)
             }
         }
@@ -105,7 +108,7 @@ impl<R: Runtime> Driver<R> {
     pub(super) fn new(runtime: R, connection: Socket<R::Connection>, router: Router, house: Rc<House>, phases: PhaseWatch) -> Self {
         let now = runtime.now();
         let ready = Ready::new(house.limits.concurrent_streams_max as usize);
-        let partials = Partials::new(house.limits.partial_messages_bytes_max);
+        let partials = Partials::new(Rc::clone(&house.partials));
         let link = Rc::new(Link::new(Connection::new(Rc::clone(&house.limits), now), Arc::clone(&ready), partials));
         Self {
             runtime,
@@ -115,8 +118,11 @@ impl<R: Runtime> Driver<R> {
             calls: Calls::default(),
             ready,
             router,
+            care: Care::new(&house.limits, now),
             house,
             now,
+            // The first turn finds out.
+            care_at: Some(now),
             timer: None,
             send_deadline: None,
             shrink_at: None,
@@ -131,6 +137,9 @@ impl<R: Runtime> Driver<R> {
             Phase::Serving | Phase::Leaving => {}
             Phase::Draining => self.link.http2.borrow_mut().drain("the server is going away"),
             Phase::Stopping => return Ok(Poll::Ready(Closed::Stopped)),
+        }
+        if self.care_at.is_some_and(|at| at <= self.now) {
+            self.take_care()?;
         }
         for _ in 0..ROUNDS_MAX {
             self.poll_timer(cx)?;
@@ -164,15 +173,42 @@ impl<R: Runtime> Driver<R> {
         self.link.http2.borrow_mut().set_now(self.now);
     }
 
+    /// Does what is due of keepalive, idleness and age, and has the task woken for what is next.
+    fn take_care(&mut self) -> Result<(), Ended> {
+        let limits = &self.house.limits;
+        let mut http2 = self.link.http2.borrow_mut();
+        let due = self.care.due(limits, self.now, http2.idle_since());
+        match due {
+            Some(Due::Drain(limit)) => http2.drain(limit.name()),
+            Some(Due::Cut(limit)) => http2.cut(limit),
+            None => {}
+        }
+        http2.keep_alive();
+        let is_over = http2.closing().is_some();
+        let next = [self.care.next(limits, self.now, http2.idle_since()), http2.poll_keepalive()].into_iter().flatten().min();
+        self.care_at = next.filter(|_| !is_over);
+        drop(http2);
+        self.phases.set_alarm(self.care_at);
+        if let Some(Due::Drain(limit)) = due {
+            self.count(limit);
+        }
+        if is_over && self.connection.is_sending() {
+            // It takes nothing, and is not waited for.
+            self.count_violations();
+            return Err(Ended(self.closed()));
+        }
+        Ok(())
+    }
+
     /// Receives once. Returns whether anything came.
     fn poll_received(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
         if self.link.http2.borrow().n_output_bytes() > UNSENT_BYTES_MAX {
             // The end of the send under way brings the task back here.
             return Ok(false);
         }
-        let Self { connection, link, calls, router, now, lingering, .. } = self;
+        let Self { connection, link, calls, router, house, now, lingering, .. } = self;
         link.know_peer(connection);
-        let intake = Intake { link, calls, router, now: *now };
+        let intake = Intake { link, calls, router, house, now: *now };
         let received = connection.poll_receive(cx, |bytes| {
             if let Some(lingering) = lingering {
                 lingering.n_bytes_left = lingering.n_bytes_left.saturating_sub(bytes.len());
@@ -184,7 +220,12 @@ impl<R: Runtime> Driver<R> {
         match received {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => Err(Ended(self.closed())),
-            Poll::Ready(Ok(_)) => Ok(true),
+            Poll::Ready(Ok(n_bytes)) => {
+                if let Some(observer) = &self.house.observer {
+                    observer.received(n_bytes);
+                }
+                Ok(true)
+            }
             Poll::Ready(Err(error)) if self.lingering.is_none() => Err(error.into()),
             Poll::Ready(Err(_)) => Err(Ended(self.closed())),
         }
@@ -195,8 +236,8 @@ impl<R: Runtime> Driver<R> {
         loop {
             let event = self.link.http2.borrow_mut().poll_event();
             let Some(event) = event else { return };
-            let Self { link, calls, router, now, .. } = self;
-            Intake { link, calls, router, now: *now }.event(event);
+            let Self { link, calls, router, house, now, .. } = self;
+            Intake { link, calls, router, house, now: *now }.event(event);
         }
     }
 
@@ -221,6 +262,9 @@ impl<R: Runtime> Driver<R> {
             }
             let output = http2.take_output(Vec::new());
             drop(http2);
+            if let Some(observer) = &self.house.observer {
+                observer.sent(output.len());
+            }
             self.connection.start_send(output);
             self.send_deadline = Some(self.now + self.house.limits.stall_timeout);
             self.poll_sent(cx)?;
@@ -243,7 +287,7 @@ impl<R: Runtime> Driver<R> {
                 self.connection.shutdown(Shutdown::Write)?;
                 // TLS says goodbye first.
                 self.poll_sent(cx)?;
-                self.lingering = Some(Lingering { until: self.now + LINGER_TIMEOUT, n_bytes_left: LINGER_BYTES_MAX });
+                self.lingering = Some(Box::new(Lingering { until: self.now + LINGER_TIMEOUT, n_bytes_left: LINGER_BYTES_MAX }));
                 Ok(None)
             }
             Some(lingering) if lingering.until <= self.now || lingering.n_bytes_left == 0 => Ok(Some(self.closed())),
@@ -258,18 +302,21 @@ impl<R: Runtime> Driver<R> {
             None if self.calls.is_empty() && http2.is_open() => Closed::Orderly,
             None => Closed::Broken("the peer closed it".into()),
             Some(closing) if closing.violation == Some(Violation::Handshake) => Closed::NoHandshake,
-            Some(closing) if closing.code == ErrorCode::NO_ERROR => Closed::Orderly,
+            Some(closing) if closing.code == ErrorCode::NO_ERROR => closing.violation.map_or(Closed::Orderly, Closed::Cut),
             Some(closing) => Closed::Broken(closing.to_string()),
         }
     }
 
     fn count_violations(&mut self) {
-        let n_refused = self.link.partials.take_refused();
-        let refused = std::iter::repeat_n(Violation::PartialMessages, n_refused);
+        let refused = self.link.partials.take_refused();
         for violation in self.link.http2.borrow_mut().take_violations().into_iter().chain(refused) {
-            self.house.counters.count(violation);
-            tracing::debug!(peer = %self.connection.peer_addr(), "limit reached: {violation}");
+            self.count(violation);
         }
+    }
+
+    fn count(&self, violation: Violation) {
+        self.house.counters.count(violation);
+        tracing::debug!(peer = %self.connection.peer_addr(), "limit reached: {violation}");
     }
 
     /// What calls have taken is given back when nothing has come for a while. Looked at once in that time, so that a busy connection pays nothing for it.
@@ -348,6 +395,7 @@ struct Intake<'a> {
     link: &'a Rc<Link>,
     calls: &'a mut Calls,
     router: &'a Router,
+    house: &'a House,
     now: Instant,
 }
 
@@ -356,6 +404,7 @@ impl Intake<'_> {
     fn take(mut self, bytes: &[u8]) {
         {
             let mut http2 = self.link.http2.borrow_mut();
+            http2.heard();
             if http2.n_output_bytes() == 0 {
                 drop(http2.take_output(buffers::take()));
             }
@@ -374,7 +423,10 @@ impl Intake<'_> {
         match event {
             Event::Request { stream, head, end } => {
                 let id = CallId(stream.to_bits());
-                if let Some(call) = Call::open(self.router, Head::Native(head), self.transport(), id, end, self.now) {
+                let admission = self.house.admission.as_ref().map(|admission| (admission, self.calls.len()));
+                let head = Head::Native(head);
+                let arrival = Arrival { head, ends: end, now: self.now, admission, observer: self.house.observer.as_ref() };
+                if let Some(call) = Call::open(self.router, arrival, self.transport(), id) {
                     self.calls.insert(stream, call);
                 }
             }
@@ -392,7 +444,9 @@ impl Intake<'_> {
                     self.calls.freshen(stream);
                 }
             }
-            Event::TooLarge { stream, .. } => refuse_headers(self.transport(), CallId(stream.to_bits())),
+            Event::TooLarge { stream, .. } => {
+                refuse_headers(self.transport(), CallId(stream.to_bits()), self.house.observer.as_ref(), self.now)
+            }
             Event::Reset { stream, .. } => self.cancel(stream),
             Event::Room { stream } => self.link.wake_room(stream),
         }

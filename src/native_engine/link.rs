@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use http::{HeaderMap, StatusCode};
 
-use crate::grpc::{CallId, Partials, Peer, ResponseHead, Trailers, Transport};
+use crate::grpc::{CallId, Encoding, Encodings, Opening, Partials, Peer, ResponseHead, Trailers, Transport};
 use crate::http2::{Connection, ErrorCode, Field, Fields, Indexing, StreamKey};
 
 use crate::ready::Ready;
@@ -17,8 +17,9 @@ use crate::socket::Socket;
 pub(super) struct Link {
     pub(super) http2: RefCell<Connection>,
     ready: Arc<Ready>,
-    /// Calls that wait for room, and how to wake them. Few ever do.
-    rooms: RefCell<Vec<(StreamKey, Waker)>>,
+    /// Calls that wait for room, and how to wake them. Few ever do, so it is a pointer.
+    #[allow(clippy::box_collection, reason = "small while there is none")]
+    rooms: RefCell<Option<Box<Vec<Waiting>>>>,
     pub(super) partials: Partials,
     /// The ends of the connection, while it is busy.
     peer: Cell<Option<Rc<Peer>>>,
@@ -26,9 +27,39 @@ pub(super) struct Link {
     in_turn: Cell<bool>,
 }
 
-/// What nearly every good answer begins and ends with.
-static GRPC: [Field<'_>; 1] = [Field { name: b"content-type", value: b"application/grpc", indexing: Indexing::Common }];
-static OK: [Field<'_>; 1] = [Field { name: b"grpc-status", value: b"0", indexing: Indexing::Common }];
+/// Whose call waits for room, and how to wake it.
+type Waiting = (StreamKey, Waker);
+
+/// What every good answer begins with: for each encoding of its messages and each set of those that are accepted, of which most answers say nothing.
+static GRPC: [[[Field<'static>; 3]; Encodings::N_SETS]; Encoding::ALL.len()] = {
+    let mut all = [[[common(b"content-type", b"application/grpc"); 3]; Encodings::N_SETS]; Encoding::ALL.len()];
+    let mut encoding = 0;
+    while encoding < all.len() {
+        let mut set = 0;
+        while set < Encodings::N_SETS {
+            all[encoding][set][1] = common(b"grpc-accept-encoding", Encodings::numbered(set).name().as_bytes());
+            all[encoding][set][2] = common(b"grpc-encoding", Encoding::ALL[encoding].name().as_bytes());
+            set += 1;
+        }
+        encoding += 1;
+    }
+    all
+};
+
+/// What nearly every good answer ends with.
+static OK: [Field<'_>; 1] = [common(b"grpc-status", b"0")];
+
+const fn common(name: &'static [u8], value: &'static [u8]) -> Field<'static> {
+    Field { name, value, indexing: Indexing::Common }
+}
+
+fn fields_of(opening: Opening) -> &'static [Field<'static>] {
+    match (opening.accepted, opening.encoding) {
+        (None, _) => &GRPC[0][0][..1],
+        (Some(accepted), None) => &GRPC[0][accepted.number()][..2],
+        (Some(accepted), Some(encoding)) => &GRPC[encoding as usize][accepted.number()],
+    }
+}
 
 impl Link {
     pub(super) fn new(http2: Connection, ready: Arc<Ready>, partials: Partials) -> Self {
@@ -38,7 +69,10 @@ impl Link {
     /// Gives back what only a busy connection needs.
     pub(super) fn shrink(&self) {
         self.http2.borrow_mut().shrink();
-        self.rooms.borrow_mut().shrink_to_fit();
+        let mut rooms = self.rooms.borrow_mut();
+        if rooms.as_ref().is_some_and(|rooms| rooms.is_empty()) {
+            *rooms = None;
+        }
     }
 
     /// Calls may come: they will want to know the ends of this connection.
@@ -55,21 +89,25 @@ impl Link {
     /// Tells whether the connection's task has its turn.
     pub(super) fn set_in_turn(&self, in_turn: bool) {
         self.in_turn.set(in_turn);
+        self.partials.set_in_turn(in_turn);
     }
 
     /// Wakes who waits for room on a stream.
     pub(super) fn wake_room(&self, stream: StreamKey) {
         let mut rooms = self.rooms.borrow_mut();
-        if let Some(place) = rooms.iter().position(|(waiting, _)| *waiting == stream) {
-            let (_, waker) = rooms.swap_remove(place);
-            drop(rooms);
+        let place = rooms.iter().flat_map(|rooms| rooms.iter()).position(|(waiting, _)| *waiting == stream);
+        let woken = place.and_then(|place| Some(rooms.as_mut()?.swap_remove(place)));
+        drop(rooms);
+        if let Some((_, waker)) = woken {
             waker.wake();
         }
     }
 
     /// Nobody waits for room on a stream any more.
     pub(super) fn forget_room(&self, stream: StreamKey) {
-        self.rooms.borrow_mut().retain(|(waiting, _)| *waiting != stream);
+        if let Some(rooms) = &mut *self.rooms.borrow_mut() {
+            rooms.retain(|(waiting, _)| *waiting != stream);
+        }
     }
 
     /// What is written outside the connection's turn, by a handler's own task, must not wait for the peer's next word.
@@ -87,6 +125,7 @@ impl Transport for Link {
             return Poll::Ready(());
         }
         let mut rooms = self.rooms.borrow_mut();
+        let rooms = rooms.get_or_insert_default();
         match rooms.iter_mut().find(|(waiting, _)| *waiting == stream) {
             Some((_, waker)) => waker.clone_from(cx.waker()),
             None => rooms.push((stream, cx.waker().clone())),
@@ -103,7 +142,7 @@ impl Transport for Link {
         let stream = StreamKey::from_bits(call.0);
         let mut http2 = self.http2.borrow_mut();
         match head {
-            ResponseHead::Grpc => http2.send_head(stream, StatusCode::OK.as_u16(), Fields::Static(&GRPC), end),
+            ResponseHead::Grpc(opening) => http2.send_head(stream, StatusCode::OK.as_u16(), Fields::Static(fields_of(opening)), end),
             ResponseHead::Fields(status, fields) => {
                 http2.send_head(stream, status.as_u16(), Fields::Each(&|each| each_of(fields, each)), end)
             }
@@ -126,8 +165,8 @@ impl Transport for Link {
         self.written();
     }
 
-    fn reply(&self, call: CallId, write: &mut dyn FnMut(&mut Vec<u8>)) {
-        self.http2.borrow_mut().send_reply(StreamKey::from_bits(call.0), &GRPC, write, &OK);
+    fn reply(&self, call: CallId, opening: Opening, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        self.http2.borrow_mut().send_reply(StreamKey::from_bits(call.0), fields_of(opening), write, &OK);
         self.written();
     }
 

@@ -7,17 +7,19 @@ use crate::http2::Violation;
 #[cfg(feature = "tls")]
 use crate::tls::TlsRefusal;
 
-/// A counter for each [`Violation`], of all workers and connections of a server together. Only the native engine counts.
+/// A counter for each [`Violation`], of all workers and connections of a server together. Those of HTTP/2 only the native engine counts.
 pub struct Counters {
     violations: [AtomicU64; Violation::ALL.len()],
     #[cfg(feature = "tls")]
     tls_refusals: [AtomicU64; TlsRefusal::ALL.len()],
+    stalls: AtomicU64,
 }
 
 impl Counters {
     pub(crate) fn new() -> Self {
         Self {
             violations: [const { AtomicU64::new(0) }; Violation::ALL.len()],
+            stalls: AtomicU64::new(0),
             #[cfg(feature = "tls")]
             tls_refusals: [const { AtomicU64::new(0) }; TlsRefusal::ALL.len()],
         }
@@ -27,14 +29,28 @@ impl Counters {
         self.violations[violation as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn count_stall(&self) {
+        self.stalls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often a worker's loop has stood still for longer than [`Overload::stall_log`](crate::Overload::stall_log).
+    pub fn stalls(&self) -> u64 {
+        self.stalls.load(Ordering::Relaxed)
+    }
+
     /// How often the limit was reached since the server was started.
     pub fn get(&self, violation: Violation) -> u64 {
         self.violations[violation as usize].load(Ordering::Relaxed)
     }
 
+    /// All limits, and how often each was reached.
+    pub fn all(&self) -> impl Iterator<Item = (Violation, u64)> {
+        Violation::ALL.iter().map(|violation| (*violation, self.get(*violation)))
+    }
+
     /// The limits that were reached, and how often.
     pub fn reached(&self) -> impl Iterator<Item = (Violation, u64)> {
-        Violation::ALL.iter().map(|violation| (*violation, self.get(*violation))).filter(|(_, n)| *n > 0)
+        self.all().filter(|(_, n)| *n > 0)
     }
 }
 

@@ -7,13 +7,18 @@ use std::fmt;
 use std::rc::Rc;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Instant;
 
-use loopswap_rt::{Address, Runtime};
+use loopswap_rt::{Address, Runtime, now};
 
 use crate::Error;
-use crate::http2::Limits;
+use crate::grpc::{Admission, WorkerPartials};
+use crate::http2::{Limits, Violation};
+use crate::observe::Observer;
+use crate::pulse::Pulse;
+use crate::server::peer_log::{About, PeerLog};
 use crate::server::security::Security;
-use crate::server::{Counters, PhaseWatch};
+use crate::server::{Counters, Overload, PhaseWatch};
 use crate::service::Router;
 use crate::socket::Socket;
 
@@ -40,6 +45,41 @@ pub(crate) struct House {
     pub(crate) limits: Rc<Limits>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) security: Security,
+    /// What looks at its calls, if anything does.
+    pub(crate) observer: Option<Rc<Observer>>,
+    /// `None` where all calls are let in.
+    pub(crate) admission: Option<Rc<Admission>>,
+    pub(crate) partials: Rc<WorkerPartials>,
+    pub(crate) log: Rc<PeerLog>,
+}
+
+impl House {
+    /// Of a worker whose loop's tick is seen in this pulse.
+    pub(crate) fn new(
+        limits: Limits,
+        overload: &Overload,
+        counters: Arc<Counters>,
+        pulse: Arc<Pulse>,
+        observer: Option<Rc<Observer>>,
+        security: Security,
+    ) -> Rc<Self> {
+        let log = Rc::new(PeerLog::default());
+        let (counts, says) = (Arc::clone(&counters), Rc::clone(&log));
+        let tell = move |violation| {
+            counts.count(violation);
+            says.say(About::Refused, now(), || tracing::warn!("call refused: {violation}"));
+        };
+        let partials = WorkerPartials::new(overload.partial_messages_bytes_max, limits.partial_messages_bytes_max);
+        Rc::new(Self {
+            limits: Rc::new(limits),
+            counters,
+            security,
+            observer,
+            admission: Admission::new(overload.capacity(), pulse, Box::new(tell)),
+            partials,
+            log,
+        })
+    }
 }
 
 /// The HTTP/2 engine of a server, by name.
@@ -90,6 +130,8 @@ pub(crate) enum Closed {
     NoHandshake,
     /// Because the server stops; calls on it were cut.
     Stopped,
+    /// Because its time was over: it was too old, and its calls had not ended, or its peer was gone.
+    Cut(Violation),
     /// By an error of the peer or of the network, before the peer had opened HTTP/2: it looks for another server, or for holes.
     Unopened(String),
     /// By an error of the peer or of the network.
@@ -106,11 +148,13 @@ impl Closed {
     }
 
     /// Logs how the connection to this peer has ended.
-    pub(crate) fn log(&self, peer: &Address) {
-        match self {
-            Self::Orderly | Self::Stopped | Self::Unopened(_) => tracing::debug!(%peer, "connection closed: {self}"),
-            Self::NoHandshake | Self::Broken(_) => tracing::info!(%peer, "connection closed: {self}"),
-        }
+    pub(crate) fn log(&self, peer: &Address, log: &PeerLog, now: Instant) {
+        let about = match self {
+            Self::Orderly | Self::Stopped | Self::Cut(_) | Self::Unopened(_) => return tracing::debug!(%peer, "connection closed: {self}"),
+            Self::NoHandshake => About::NoHandshake,
+            Self::Broken(_) => About::Broken,
+        };
+        log.say(about, now, || tracing::info!(%peer, "connection closed: {self}"));
     }
 }
 
@@ -120,6 +164,7 @@ impl fmt::Display for Closed {
             Self::Orderly => f.write_str("all calls done"),
             Self::NoHandshake => f.write_str("no HTTP/2 handshake within the time allowed"),
             Self::Stopped => f.write_str("the server stops"),
+            Self::Cut(limit) => write!(f, "cut: {limit}"),
             Self::Unopened(why) | Self::Broken(why) => f.write_str(why),
         }
     }

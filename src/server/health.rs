@@ -38,7 +38,7 @@ pub enum ServingStatus {
 
 /// The health of a server and its services, which [`Builder::health`](crate::Builder::health) serves as `grpc.health.v1.Health`.
 ///
-/// The server as a whole, whose name is empty, and each service that it serves are [`Serving`](ServingStatus::Serving) unless [`set`](Self::set)
+/// The server as a whole, whose name is empty, and each service that it serves, this one too, are [`Serving`](ServingStatus::Serving) unless [`set`](Self::set)
 /// otherwise. From the order to drain on, the drain delay included, all are told to be [`NotServing`](ServingStatus::NotServing), whatever was set.
 ///
 /// It is a handle: clones are of the same server, and may be used on any thread. It is meant for one server.

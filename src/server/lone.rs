@@ -10,10 +10,12 @@ use loopswap_rt::Runtime;
 use crate::http2::Limits;
 use crate::hyper_engine::HyperEngine;
 use crate::native_engine::NativeEngine;
+use crate::observe::{Metrics, Observer, Wanted};
+use crate::pulse::Pulse;
 use crate::server::engine::{Engine, House, Http2};
 use crate::server::phase::{Phase, Phases};
 use crate::server::security::Security;
-use crate::server::{Closed, Counters};
+use crate::server::{Closed, Counters, Overload};
 use crate::service::Router;
 
 /// Serves connections one by one, on the loop of the current thread. No part of the library's face: it changes as its users want it to.
@@ -25,10 +27,19 @@ pub struct Lone {
 impl Lone {
     /// With these limits for each connection.
     pub fn new(limits: Limits) -> Self {
-        Self {
-            phases: Phases::new(),
-            house: Rc::new(House { limits: Rc::new(limits), counters: Arc::new(Counters::new()), security: Security::default() }),
-        }
+        Self::with(limits, None)
+    }
+
+    /// As [`new`](Self::new), with calls of this router, which are to be served on this loop, counted.
+    pub fn measured<R: Runtime>(limits: Limits, metrics: &Metrics, runtime: &R, router: &Router) -> Self {
+        let wanted = Wanted { metrics: Some(metrics.clone()), spans: false };
+        Self::with(limits, Observer::new(&wanted, runtime, 0, router))
+    }
+
+    fn with(limits: Limits, observer: Option<Rc<Observer>>) -> Self {
+        let (counters, pulse) = (Arc::new(Counters::new()), Arc::new(Pulse::new()));
+        let house = House::new(limits, &Overload::default(), counters, pulse, observer.clone(), Security::default());
+        Self { phases: Phases::new(observer), house }
     }
 
     /// Serves a connection until it ends. `Err` says why that was not in order.

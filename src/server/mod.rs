@@ -2,14 +2,19 @@
 //!
 //! * `supervisor` starts all workers or none, and ends them together; `listen` binds.
 //! * `worker` accepts on one loop and drains; `accept` judges accept errors; `orders` is how a worker learns of the drain, `phase` how a connection does.
+//! * `care` is how long a connection may be idle, and how old it may grow; `alarms` is the one timer by which a worker's connections look after that.
 //! * `health` tells clients whether the server serves.
 //! * `engine` is the seam to what speaks HTTP/2; `counters` says how often peers reached a limit; `handshake` is what an engine that cannot tell keeps
 //!   the handshake's deadline by.
+//! * `observe` is what is asked for of `crate::observe`.
 //! * `hooks` is what a worker does before it serves and after.
+//! * `overload` says when a worker has enough; `watchdog` sees loops that stand still; `peer_log` keeps peers from filling the log.
 //! * `security` is what is put on an accepted connection, TLS or nothing; `tls` how the server is told.
 //! * `lone` serves a connection that no worker has accepted.
 
 mod accept;
+mod alarms;
+mod care;
 mod counters;
 mod engine;
 mod handshake;
@@ -17,12 +22,16 @@ pub(crate) mod health;
 mod hooks;
 mod listen;
 mod lone;
+mod observe;
 mod orders;
+mod overload;
+mod peer_log;
 mod phase;
 mod security;
 mod supervisor;
 #[cfg(feature = "tls")]
 mod tls;
+mod watchdog;
 mod worker;
 
 use std::num::NonZero;
@@ -33,16 +42,20 @@ use std::time::Duration;
 use loopswap_rt::{Address, Runtime, Worker};
 
 use crate::http2::Limits;
+use crate::observe::Wanted;
 use crate::service::Router;
 use crate::{Error, EventLoop, UseLoop};
 
+pub(crate) use care::{Care, Due};
 pub use counters::Counters;
 pub use engine::Http2;
 pub(crate) use engine::{Closed, Engine, House};
 pub(crate) use handshake::Handshake;
 pub use health::{Health, ServingStatus};
 pub use hooks::Started;
+pub(crate) use listen::bind;
 pub use lone::Lone;
+pub use overload::Overload;
 pub(crate) use phase::{Phase, PhaseWatch};
 pub use supervisor::{Handle, Running};
 
@@ -64,9 +77,12 @@ impl Server {
             health: None,
             http2: Http2::default(),
             limits: Limits::default(),
+            overload: Overload::default(),
             hook_timeout: hooks::HOOK_TIMEOUT,
             #[cfg(feature = "tls")]
             tls: tls::Wanted::default(),
+            observe: Wanted::default(),
+            metrics_address: None,
         }
     }
 }
@@ -83,9 +99,12 @@ pub struct Builder {
     health: Option<Health>,
     http2: Http2,
     limits: Limits,
+    overload: Overload,
     hook_timeout: Duration,
     #[cfg(feature = "tls")]
     tls: tls::Wanted,
+    observe: Wanted,
+    metrics_address: Option<String>,
 }
 
 impl Builder {
@@ -134,9 +153,15 @@ impl Builder {
         self
     }
 
-    /// What a connection may cost.
+    /// What a connection may cost, and how long it may live. Limits that make no sense ([`Limits::check`]) keep the server from starting.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// When a worker has enough.
+    pub fn overload(mut self, overload: Overload) -> Self {
+        self.overload = overload;
         self
     }
 
@@ -160,7 +185,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// The address means nothing, or cannot be listened on; there are no workers; the loop cannot run here, in which case nothing was bound.
+    /// The address means nothing, or cannot be listened on; there are no workers; the limits make no sense; the loop cannot run here, in which case nothing was bound.
     pub fn start<L, S, F>(self, event_loop: L, make_service: F) -> Result<Running, Error>
     where
         L: EventLoop,
@@ -194,12 +219,15 @@ impl Builder {
         if matches!(address, Address::Unix(_)) && self.n_workers > 1 {
             return Err(Error::usage("a Unix socket cannot be spread over workers; ask for 1"));
         }
+        self.limits.check().map_err(Error::usage)?;
+        self.overload.check()?;
         #[cfg(feature = "tls")]
         let security = self.tls.load()?;
         #[cfg(not(feature = "tls"))]
         let security = security::Security::default();
         let counters = Arc::new(Counters::new());
-        let setup = worker::Setup { http2: self.http2, limits: self.limits, counters, security, drain_timeout: self.drain_timeout };
+        let Self { http2, limits, overload, drain_timeout, observe, .. } = self;
+        let setup = worker::Setup { http2, limits, overload, counters, security, drain_timeout, observe };
         Ok(supervisor::Plan {
             address,
             n_workers: self.n_workers,
@@ -208,6 +236,7 @@ impl Builder {
             hook_timeout: self.hook_timeout,
             drain_delay: self.drain_delay,
             health: self.health,
+            metrics_address: self.metrics_address,
         })
     }
 }

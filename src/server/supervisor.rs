@@ -5,22 +5,26 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use loopswap_rt::{Address, BoundListener, Runtime, Unavailable, Worker};
+use loopswap_rt::{Address, BoundListener, Runtime, Unavailable, Worker, live_tasks};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::{oneshot, watch};
 
+use crate::observe::{Endpoint, Observer, Source};
+use crate::pulse::Pulse;
 use crate::server::health::Health;
 use crate::server::hooks::{self, Started};
 use crate::server::orders::Orders;
 use crate::server::phase::Phase;
 use crate::server::security::{Security, Watch};
+use crate::server::watchdog::Watchdog;
 use crate::server::worker::{self, Setup};
 use crate::server::{Counters, listen};
 use crate::{Error, ErrorKind};
@@ -34,6 +38,8 @@ pub(super) struct Plan {
     pub(super) hook_timeout: Duration,
     pub(super) drain_delay: Duration,
     pub(super) health: Option<Health>,
+    /// Where metrics are served, if they are.
+    pub(super) metrics_address: Option<String>,
 }
 
 /// What a worker, by its number, tells the supervisor: first that it is ready, then how it ended.
@@ -101,12 +107,21 @@ pub struct Running {
     reports: mpsc::Receiver<Report>,
     signals: Option<signal_hook::iterator::Handle>,
     _watch: Watch,
+    /// Serves the metrics until all has ended.
+    endpoint: Option<Endpoint>,
+    /// Until the end.
+    _watchdog: Option<Watchdog>,
 }
 
 impl Running {
     /// Where it listens; with the port that the kernel chose where 0 was asked for.
     pub fn local_addr(&self) -> &Address {
         &self.local_addr
+    }
+
+    /// Where its metrics are served, if they are.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.endpoint.as_ref().map(Endpoint::address)
     }
 
     /// Ends it from elsewhere.
@@ -211,9 +226,15 @@ where
     R: Runtime,
     F: AsyncFn(&Worker) -> Result<Started, String> + Send + Sync + 'static,
 {
-    let Plan { address, n_workers, pin_cpus, setup, hook_timeout, drain_delay, health } = plan;
+    let Plan { address, n_workers, pin_cpus, setup, hook_timeout, drain_delay, health, metrics_address } = plan;
     runtime.probe().map_err(|why| Error::unavailable(R::NAME, why))?;
     let cpus = if pin_cpus { allowed_cpus()? } else { Vec::new() };
+    let metrics = setup.observe.metrics.clone();
+    if let Some(metrics) = &metrics {
+        metrics.begin();
+    }
+    // Before the workers, so that it says while they start that they do.
+    let endpoint = metrics_address.zip(metrics.clone()).map(|(address, metrics)| Endpoint::start(&address, metrics)).transpose()?;
     let (report, reports) = mpsc::channel();
     let start_hook = Arc::new(start_hook);
     let handle = Handle {
@@ -223,12 +244,26 @@ where
         drain_delay,
     };
     let watch = setup.security.watch()?;
-    let mut running =
-        Running { handle: handle.clone(), local_addr: address.clone(), threads: Vec::new(), reports, signals: None, _watch: watch };
+    let pulses: Vec<_> = (0..n_workers).map(|_| Arc::new(Pulse::new())).collect();
+    let watched = pulses.iter().enumerate().map(|(index, pulse)| (Worker::new(index).name, Arc::clone(pulse))).collect();
+    let watchdog = setup.overload.stall_log.map(|stall| Watchdog::start(watched, stall, Arc::clone(&setup.counters)));
+    let watchdog = watchdog
+        .transpose()
+        .map_err(|error| Error::new(ErrorKind::Worker, format!("the watchdog's thread cannot be started: {error}")).with_source(error))?;
+    let mut running = Running {
+        handle: handle.clone(),
+        local_addr: address.clone(),
+        threads: Vec::new(),
+        reports,
+        signals: None,
+        endpoint,
+        _watchdog: watchdog,
+        _watch: watch,
+    };
 
     // Declared after `running`: on the way out of an error they are dropped first, which ends the workers that wait for their listener.
     let mut starts = Vec::with_capacity(n_workers);
-    for index in 0..n_workers {
+    for (index, pulse) in pulses.into_iter().enumerate() {
         let worker = Worker { cpu: cpus.get(index % cpus.len().max(1)).copied(), ..Worker::new(index) };
         let (start, started) = oneshot::channel();
         let name = worker.name.clone();
@@ -236,7 +271,7 @@ where
         let (handle, health, report) = (handle.clone(), health.clone(), report.clone());
         let body = move || {
             let ready = report.clone();
-            let run = || run_worker(runtime, worker, start_hook, hook_timeout, setup, started, handle, health, ready);
+            let run = || run_worker(runtime, worker, start_hook, hook_timeout, setup, pulse, started, handle, health, ready);
             let told = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Told::Failed("it panicked; see the message above".into()));
             // A supervisor that is gone needs no report.
             let _ = report.send((index, told));
@@ -263,6 +298,9 @@ where
         // A worker that has died meanwhile is reported by `wait`.
         let _ = start.send(listener);
     }
+    if let Some(metrics) = &metrics {
+        metrics.attach(Source { counters: Arc::clone(&running.handle.counters), orders: running.handle.orders.subscribe() });
+    }
     Ok(running)
 }
 
@@ -274,6 +312,7 @@ fn run_worker<R, F>(
     start_hook: Arc<F>,
     hook_timeout: Duration,
     setup: Setup,
+    pulse: Arc<Pulse>,
     mut started: oneshot::Receiver<BoundListener>,
     handle: Handle,
     health: Option<Health>,
@@ -297,17 +336,25 @@ where
             None => return Ok(0),
         };
         if let Some(health) = health {
-            health.add(router.services());
             router = router.add(health.service(handle.phase()));
+            health.add(router.services());
         }
+        // Before it is ready: who serves is seen.
+        let observer = Observer::new(&setup.observe, &on, this.index, &router);
         let _ = ready.send((this.index, Told::Ready));
         drop(ready);
         let served = match started.await {
-            Ok(listener) => worker::serve(on, listener, router, setup, Orders::new(handle)).await.map_err(|error| error.to_string()),
+            Ok(listener) => {
+                worker::serve(on, listener, router, setup, pulse, observer, Orders::new(handle)).await.map_err(|error| error.to_string())
+            }
             // The same.
             Err(_) => Ok(0),
         };
         stop.run(&this, hook_timeout).await;
+        let n_tasks = live_tasks();
+        if n_tasks > 0 {
+            tracing::info!(worker = this.index, n_tasks, "tasks are left, and end with the loop");
+        }
         served
     });
     match ended {

@@ -12,12 +12,15 @@ use loopswap_rt::{BoundListener, Listener as _, Runtime, timeout};
 use crate::http2::Limits;
 use crate::hyper_engine::HyperEngine;
 use crate::native_engine::NativeEngine;
-use crate::server::Counters;
+use crate::observe::{Observer, Wanted};
+use crate::pulse::Pulse;
 use crate::server::accept::Backoff;
 use crate::server::engine::{Engine, House, Http2};
 use crate::server::orders::Orders;
 use crate::server::phase::{Phase, Phases};
 use crate::server::security::Security;
+use crate::server::watchdog::Ticking;
+use crate::server::{Counters, Overload};
 use crate::service::Router;
 
 /// Connections that are told to stop have no more to do than to be dropped; a worker waits for them no longer than this.
@@ -28,9 +31,11 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct Setup {
     pub(super) http2: Http2,
     pub(super) limits: Limits,
+    pub(super) overload: Overload,
     pub(super) counters: Arc<Counters>,
     pub(super) security: Security,
     pub(super) drain_timeout: Duration,
+    pub(super) observe: Wanted,
 }
 
 /// Serves until the supervisor says otherwise, and all connections have ended. Returns how many of them were cut.
@@ -43,11 +48,15 @@ pub(super) async fn serve<R: Runtime>(
     listener: BoundListener,
     router: Router,
     setup: Setup,
+    pulse: Arc<Pulse>,
+    observer: Option<Rc<Observer>>,
     mut orders: Orders,
 ) -> io::Result<usize> {
     let mut listener = runtime.listen(listener)?;
-    let Setup { http2, limits, counters, security, drain_timeout } = setup;
-    let (phases, house) = (Phases::new(), Rc::new(House { limits: Rc::new(limits), counters, security }));
+    let Setup { http2, limits, overload, counters, security, drain_timeout, .. } = setup;
+    let phases = Phases::new(observer.clone());
+    let house = House::new(limits, &overload, counters, Arc::clone(&pulse), observer, security);
+    let ticking = Ticking::start(pulse, Rc::clone(&house), overload.tick());
     let start = |connection: R::Connection| {
         let (on, router, house, watch) = (runtime.clone(), router.clone(), Rc::clone(&house), phases.watch());
         let connection = house.security.put_on(connection, &house.counters);
@@ -99,5 +108,6 @@ pub(super) async fn serve<R: Runtime>(
     let n_cut = phases.n_connections();
     phases.enter(Phase::Stopping);
     let _ = timeout(STOP_TIMEOUT, phases.no_connections()).await;
+    ticking.end().await;
     Ok(n_cut)
 }

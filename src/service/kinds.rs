@@ -12,23 +12,21 @@ use pin_project_lite::pin_project;
 use prost::Message;
 use tonic::Status;
 
-use crate::grpc::{
-    Answer, Inbox, MessageLimits, Origin, Replies, Request, Response, Running, Streaming, TakesMany, TakesOne, Work, decode,
-};
+use crate::grpc::{Answer, Inbox, Kind, Origin, Replies, Request, Response, Running, Streaming, TakesMany, TakesOne, Terms, Work, decode};
 
-/// Defines the type of a kind: a handler, its limits, and the types of the messages in and out.
+/// Defines the type of a kind: a handler, its terms, and the types of the messages in and out.
 macro_rules! kind {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         pub(super) struct $name<M, R, H> {
             handler: H,
-            limits: MessageLimits,
+            terms: Terms,
             messages: PhantomData<fn(M) -> R>,
         }
 
         impl<M, R, H> $name<M, R, H> {
-            pub(super) fn new(handler: H, limits: MessageLimits) -> Self {
-                Self { handler, limits, messages: PhantomData }
+            pub(super) fn new(handler: H, terms: Terms) -> Self {
+                Self { handler, terms, messages: PhantomData }
             }
         }
     };
@@ -58,13 +56,17 @@ where
     H: Fn(Request<M>) -> F + 'static,
     F: Future<Output = Result<Response<R>, Status>> + 'static,
 {
-    fn decode_bytes_max(&self) -> usize {
-        self.limits.decode_bytes_max
+    fn kind(&self) -> Kind {
+        Kind::Unary
+    }
+
+    fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     fn start(&self, message: &[u8], origin: Origin, _: &mut Answer) -> Result<Work, Status> {
         let request = Request::received(decode::<M>(message)?, origin);
-        Ok(Box::pin(OneReply { future: (self.handler)(request), encode_bytes_max: self.limits.encode_bytes_max }))
+        Ok(Box::pin(OneReply { future: (self.handler)(request), encode_bytes_max: self.terms.limits.encode_bytes_max }))
     }
 }
 
@@ -75,10 +77,18 @@ where
     H: Fn(Request<Streaming<M>>) -> F + 'static,
     F: Future<Output = Result<Response<R>, Status>> + 'static,
 {
+    fn kind(&self) -> Kind {
+        Kind::ClientStreaming
+    }
+
+    fn terms(&self) -> Option<&Terms> {
+        Some(&self.terms)
+    }
+
     fn start(&self, inbox: Rc<Inbox>, origin: Origin, _: &mut Answer) -> Work {
-        let messages = Streaming::new(inbox, self.limits.decode_bytes_max, origin.head.encoding());
+        let messages = Streaming::new(inbox, self.terms.limits.decode_bytes_max, origin.head.encoding());
         let request = Request::received(messages, origin);
-        Box::pin(OneReply { future: (self.handler)(request), encode_bytes_max: self.limits.encode_bytes_max })
+        Box::pin(OneReply { future: (self.handler)(request), encode_bytes_max: self.terms.limits.encode_bytes_max })
     }
 }
 
@@ -89,13 +99,17 @@ where
     H: Fn(Request<M>, Replies<R>) -> F + 'static,
     F: Future<Output = Result<(), Status>> + 'static,
 {
-    fn decode_bytes_max(&self) -> usize {
-        self.limits.decode_bytes_max
+    fn kind(&self) -> Kind {
+        Kind::ServerStreaming
+    }
+
+    fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     fn start(&self, message: &[u8], origin: Origin, answer: &mut Answer) -> Result<Work, Status> {
         let request = Request::received(decode::<M>(message)?, origin);
-        let replies = Replies::new(answer.share(), self.limits.encode_bytes_max);
+        let replies = Replies::new(answer.share(), self.terms.limits.encode_bytes_max);
         Ok(Box::pin(ManyReplies { future: (self.handler)(request, replies) }))
     }
 }
@@ -107,10 +121,18 @@ where
     H: Fn(Request<Streaming<M>>, Replies<R>) -> F + 'static,
     F: Future<Output = Result<(), Status>> + 'static,
 {
+    fn kind(&self) -> Kind {
+        Kind::Streaming
+    }
+
+    fn terms(&self) -> Option<&Terms> {
+        Some(&self.terms)
+    }
+
     fn start(&self, inbox: Rc<Inbox>, origin: Origin, answer: &mut Answer) -> Work {
-        let messages = Streaming::new(inbox, self.limits.decode_bytes_max, origin.head.encoding());
+        let messages = Streaming::new(inbox, self.terms.limits.decode_bytes_max, origin.head.encoding());
         let request = Request::received(messages, origin);
-        let replies = Replies::new(answer.share(), self.limits.encode_bytes_max);
+        let replies = Replies::new(answer.share(), self.terms.limits.encode_bytes_max);
         Box::pin(ManyReplies { future: (self.handler)(request, replies) })
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use prost::Message;
 use tonic::Status;
 
-use crate::grpc::{MessageLimits, Replies, Request, Response, Route, Streaming};
+use crate::grpc::{Compression, MessageLimits, Replies, Request, Response, Route, Streaming, Terms};
 use crate::service::kinds::{ClientStreaming, ServerStreaming, Streams, Unary};
 
 /// Takes the methods of a service: see [`LocalService::register`](crate::LocalService::register).
@@ -35,18 +35,23 @@ use crate::service::kinds::{ClientStreaming, ServerStreaming, Streams, Unary};
 #[derive(Debug)]
 pub struct Methods {
     service: &'static str,
-    limits: MessageLimits,
+    terms: Terms,
     routes: Vec<(Vec<u8>, Route)>,
 }
 
 impl Methods {
     pub(super) fn new(service: &'static str) -> Self {
-        Self { service, limits: MessageLimits::default(), routes: Vec::new() }
+        Self { service, terms: Terms::default(), routes: Vec::new() }
     }
 
     /// The limits of the methods that are named from here on.
     pub fn message_limits(&mut self, limits: MessageLimits) {
-        self.limits = limits;
+        self.terms.limits = limits;
+    }
+
+    /// How the messages of the methods may be compressed that are named from here on.
+    pub fn compression(&mut self, compression: Compression) {
+        self.terms.compression = compression;
     }
 
     /// One message in, one out. `name` is the method's alone: `SayHello`.
@@ -57,7 +62,7 @@ impl Methods {
         H: Fn(Request<M>) -> F + 'static,
         F: Future<Output = Result<Response<R>, Status>> + 'static,
     {
-        let method = Unary::new(handler, self.limits);
+        let method = Unary::new(handler, self.terms);
         self.insert(name, Route::TakesOne(Rc::new(method)));
     }
 
@@ -69,7 +74,7 @@ impl Methods {
         H: Fn(Request<Streaming<M>>) -> F + 'static,
         F: Future<Output = Result<Response<R>, Status>> + 'static,
     {
-        let method = ClientStreaming::new(handler, self.limits);
+        let method = ClientStreaming::new(handler, self.terms);
         self.insert(name, Route::TakesMany(Rc::new(method)));
     }
 
@@ -81,7 +86,7 @@ impl Methods {
         H: Fn(Request<M>, Replies<R>) -> F + 'static,
         F: Future<Output = Result<(), Status>> + 'static,
     {
-        let method = ServerStreaming::new(handler, self.limits);
+        let method = ServerStreaming::new(handler, self.terms);
         self.insert(name, Route::TakesOne(Rc::new(method)));
     }
 
@@ -93,7 +98,7 @@ impl Methods {
         H: Fn(Request<Streaming<M>>, Replies<R>) -> F + 'static,
         F: Future<Output = Result<(), Status>> + 'static,
     {
-        let method = Streams::new(handler, self.limits);
+        let method = Streams::new(handler, self.terms);
         self.insert(name, Route::TakesMany(Rc::new(method)));
     }
 

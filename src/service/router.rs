@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use tonic::server::NamedService;
 
-use crate::grpc::Route;
+use crate::grpc::{Kind, Route};
 use crate::service::bridge::{Bridge, Manners};
 use crate::service::{LocalService, Methods, TonicService};
 
@@ -78,6 +78,11 @@ impl Router {
     pub(crate) fn route(&self, path: &[u8]) -> Option<&Route> {
         let Table { methods, services, fallback, .. } = &*self.table;
         methods.get(path).or_else(|| services.get(service_of(path)?)).or(fallback.as_ref())
+    }
+
+    /// The paths of the local services' methods, and their kinds. What tonic's services have, they know alone.
+    pub(crate) fn methods(&self) -> impl Iterator<Item = (&[u8], Kind)> {
+        self.table.methods.iter().map(|(path, route)| (path.as_slice(), route.kind()))
     }
 
     /// The full names of its services.

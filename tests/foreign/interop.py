@@ -324,6 +324,49 @@ def a_server_that_ends_first(stub):
 
 
 @case
+def client_compressed_unary(stub):
+    def asked(compressed):
+        return SimpleRequest(expect_compressed=BoolValue(value=compressed), response_size=314159, payload=payload(271828))
+
+    # The probe: does the server look?
+    fails(Code.INVALID_ARGUMENT, lambda: stub.UnaryCall(asked(True), timeout=PATIENCE))
+    for compression, compressed in [(grpc.Compression.Gzip, True), (grpc.Compression.Deflate, True), (grpc.Compression.NoCompression, False)]:
+        equal(stub.UnaryCall(asked(compressed), compression=compression, timeout=PATIENCE).payload.body, bytes(314159))
+    fails(Code.INVALID_ARGUMENT, lambda: stub.UnaryCall(asked(False), compression=grpc.Compression.Gzip, timeout=PATIENCE))
+
+
+@case
+def client_compressed_streaming(stub):
+    def asked(n, compressed):
+        return StreamingInputCallRequest(payload=payload(n), expect_compressed=BoolValue(value=compressed))
+
+    # This client compresses a call throughout or not at all.
+    fails(Code.INVALID_ARGUMENT, lambda: stub.StreamingInputCall(iter([asked(27182, True)]), timeout=PATIENCE))
+    for compression in [grpc.Compression.Gzip, grpc.Compression.Deflate]:
+        call = stub.StreamingInputCall(iter([asked(27182, True), asked(45904, True)]), compression=compression, timeout=PATIENCE)
+        equal(call.aggregated_payload_size, 73086)
+
+
+@case
+def server_compressed_unary(stub):
+    # This client always accepts gzip and deflate, and does not tell how a message came: tests/it/interop.rs looks at the wire.
+    for compressed in [True, False]:
+        asked = SimpleRequest(response_compressed=BoolValue(value=compressed), response_size=314159, payload=payload(271828))
+        equal(stub.UnaryCall(asked, timeout=PATIENCE).payload.body, bytes(314159))
+
+
+@case
+def server_compressed_streaming(stub):
+    asked = StreamingOutputCallRequest(
+        response_parameters=[
+            ResponseParameters(size=31415, compressed=BoolValue(value=True)),
+            ResponseParameters(size=92653, compressed=BoolValue(value=False)),
+        ]
+    )
+    equal(sizes_of(stub.StreamingOutputCall(asked, timeout=PATIENCE)), [31415, 92653])
+
+
+@case
 def compressed_requests_are_inflated(stub):
     for compression in [grpc.Compression.Gzip, grpc.Compression.Deflate]:
         asked = SimpleRequest(response_size=7, payload=payload(10_000))

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use loopswap::blocks::{AppendRequest, BLOCK_BYTES, BlocksClient, BlocksServer, FileBlocks, ReadRequest, Store, contents, holds};
-use loopswap::{Http2, Loop, Server, Status};
+use loopswap::{Http2, Server, Status};
 use tempfile::{TempDir, tempdir};
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::leaks::host;
 use crate::support::{Served, block_on, client as greeter, connect, eventually, hello, loopswap, output, serve};
 
 /// Blocks of a case's file.
@@ -363,8 +364,8 @@ fn a_library_user_serves_them_too() {
     let (_directory, path) = file();
     let store = Arc::new(Store::open(&path, 100).unwrap());
     let service = move |worker: &loopswap::rt::Worker| BlocksServer::new(FileBlocks::new(Arc::clone(&store), worker.index as u64));
-    let running = Server::builder().listen("127.0.0.1:0").workers(1).start(Loop::choose("tokio").unwrap(), service).unwrap();
-    let addr: SocketAddr = running.local_addr().to_string().parse().expect("a TCP address");
+    let server = host(Server::builder().listen("127.0.0.1:0").workers(1), "tokio", service);
+    let addr: SocketAddr = server.local_addr().to_string().parse().expect("a TCP address");
     block_on(async {
         assert_eq!(read(&mut blocks_at(addr).await, Some(3)).await.unwrap().0, 3);
         let status = hello(&mut greeter(addr).await, "Joe", 0).await.unwrap_err();

@@ -30,7 +30,7 @@ mod depot {
 
 #[test]
 fn it_runs_on_tonic() {
-    let server = served(example("from_tonic_before").arg("127.0.0.1:0"));
+    let server = served(example("from_tonic_before").arg("127.0.0.1:0")).foreign();
     block_on(uses_all_of_it(server.addr()));
 }
 

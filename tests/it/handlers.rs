@@ -20,15 +20,12 @@ crate::on_every_loop!(
 /// A call that lasts.
 const FOR_EVER_MS: i32 = 60_000;
 
-/// Serves, runs the case, and sees that nothing is left to drain.
+/// Serves, and runs the case.
 fn with_puppet(runtime: &str, limits: Limits, case: impl FnOnce(&mut Connection, &Puppet)) {
     let (running, puppet) = serve_puppet(runtime, |builder| builder.limits(limits));
     let addr = running.local_addr().as_tcp().expect("it listens on TCP");
     case(&mut Connection::open(addr, &[]), &puppet);
     Connection::open(addr, &[]).greets();
-    running.handle().drain();
-    running.wait().expect("no connection is cut");
-    assert_eq!(*puppet.begun.lock().unwrap(), puppet.ended.lock().unwrap().len(), "all that began has ended");
 }
 
 fn begun(puppet: &Puppet, n: usize) {

@@ -1,5 +1,5 @@
 //! gRPC's interoperability tests, on the example `interop`, with tonic's client. The cases and their figures are those of gRPC's
-//! doc/interop-test-descriptions.md; cases that want TLS, compression or credentials are left out.
+//! doc/interop-test-descriptions.md; cases that want TLS or credentials are left out.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,18 +8,20 @@ use futures_util::future::join_all;
 use futures_util::stream;
 use prost::Message;
 use rustix::process::Signal;
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
 
 use crate::examples::example;
-use crate::raw::{self, Connection, Fields, MAX_FRAME_SIZE, data, prefixed};
+use crate::grpc_rules::compressed::gzip;
+use crate::raw::{self, Connection, Fields, MAX_FRAME_SIZE, data, prefixed, window_update};
 use crate::support::{block_on, served};
 use testing::test_service_client::TestServiceClient;
 use testing::unimplemented_service_client::UnimplementedServiceClient;
 use testing::{
-    EchoStatus, Empty, Payload, ResponseParameters, SimpleRequest, StreamingInputCallRequest, StreamingOutputCallRequest,
-    StreamingOutputCallResponse,
+    BoolValue, EchoStatus, Empty, Payload, ResponseParameters, SimpleRequest, StreamingInputCallRequest, StreamingInputCallResponse,
+    StreamingOutputCallRequest, StreamingOutputCallResponse,
 };
 
 mod testing {
@@ -47,6 +49,11 @@ crate::on_every_loop_and_engine!(
     rpc_soak,
     channel_soak,
     concurrent_large_unary,
+    client_compressed_unary,
+    server_compressed_unary,
+    client_compressed_streaming,
+    server_compressed_streaming,
+    compressed_as_the_wire_has_it,
     refuses_what_it_cannot_do
 );
 
@@ -306,11 +313,116 @@ fn concurrent_large_unary(runtime: &str, engine: &str) {
     });
 }
 
+fn boolean(value: bool) -> Option<BoolValue> {
+    Some(BoolValue { value })
+}
+
+/// The same connection by a client that compresses its requests; a call of tonic's is compressed throughout or not at all.
+fn compressing(client: &Client) -> Client {
+    client.clone().send_compressed(CompressionEncoding::Gzip).accept_compressed(CompressionEncoding::Gzip)
+}
+
+fn client_compressed_unary(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| {
+        let expecting = |compressed| SimpleRequest {
+            expect_compressed: boolean(compressed),
+            response_size: 314_159,
+            payload: zeros(271_828),
+            ..Default::default()
+        };
+        // The probe: does the server look?
+        assert_eq!(client.unary_call(expecting(true)).await.expect_err("it is not compressed").code(), Code::InvalidArgument);
+        for (client, compressed) in [(&mut compressing(&client), true), (&mut client, false)] {
+            let response = client.unary_call(expecting(compressed)).await.expect("it answers").into_inner();
+            assert_eq!(response.payload, zeros(314_159));
+        }
+        let wrong = compressing(&client).unary_call(expecting(false)).await;
+        assert_eq!(wrong.expect_err("it is compressed").code(), Code::InvalidArgument);
+    });
+}
+
+/// What is compressed on the wire is shown below.
+fn server_compressed_unary(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |client| {
+        for compressed in [true, false] {
+            let request = SimpleRequest {
+                response_compressed: boolean(compressed),
+                response_size: 314_159,
+                payload: zeros(271_828),
+                ..Default::default()
+            };
+            let response = compressing(&client).unary_call(request).await.expect("it answers");
+            assert_eq!(response.metadata().get("grpc-encoding").expect("it may compress"), "gzip");
+            assert_eq!(response.into_inner().payload, zeros(314_159));
+        }
+    });
+}
+
+fn client_compressed_streaming(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |mut client| {
+        let request = |n, compressed| StreamingInputCallRequest { payload: zeros(n), expect_compressed: boolean(compressed) };
+        let wrong = client.streaming_input_call(stream::iter([request(27_182, true)])).await;
+        assert_eq!(wrong.expect_err("it is not compressed").code(), Code::InvalidArgument);
+        let requests = stream::iter([request(27_182, true), request(45_904, true)]);
+        let response = compressing(&client).streaming_input_call(requests).await.expect("it answers");
+        assert_eq!(response.into_inner().aggregated_payload_size, 73_086);
+    });
+    // A message that is compressed and one that is not, which tonic's client does not send in one call.
+    with_server(runtime, engine, |addr| {
+        let mut connection = Connection::open(addr, &[]);
+        let message =
+            |n, compressed| StreamingInputCallRequest { payload: zeros(n), expect_compressed: boolean(compressed) }.encode_to_vec();
+        let body = [prefixed(1, &gzip(&message(27_182, true))), prefixed(0, &message(45_904, false))].concat();
+        let stream = connection.begin(&method("StreamingInputCall").with("grpc-encoding", "gzip"));
+        connection.upload(stream, body.chunks(MAX_FRAME_SIZE), data);
+        connection.send([data(stream, []).end()]);
+        let response = connection.response(stream);
+        let [(0, bytes)] = response.messages()[..] else { panic!("not one message in {response:?}") };
+        assert_eq!(StreamingInputCallResponse::decode(bytes).expect("it is one").aggregated_payload_size, 73_086);
+    });
+}
+
+fn two_outputs() -> StreamingOutputCallRequest {
+    let output = |size, compressed| ResponseParameters { size, compressed: boolean(compressed), ..Default::default() };
+    StreamingOutputCallRequest { response_parameters: vec![output(31_415, true), output(92_653, false)], ..Default::default() }
+}
+
+fn server_compressed_streaming(runtime: &str, engine: &str) {
+    with_client(runtime, engine, async |client| {
+        let mut responses = compressing(&client).streaming_output_call(two_outputs()).await.expect("it answers").into_inner();
+        assert_eq!(rest(&mut responses).await, [31_415, 92_653]);
+    });
+}
+
+fn method(name: &str) -> Fields {
+    Fields::hello().set(":path", format!("/grpc.testing.TestService/{name}"))
+}
+
+/// "Call was successful; when response_compressed is true, the compressed flag was set": what tonic's client does not tell.
+fn compressed_as_the_wire_has_it(runtime: &str, engine: &str) {
+    with_server(runtime, engine, |addr| {
+        let mut connection = Connection::open(addr, &[]);
+        for compressed in [true, false] {
+            let request = SimpleRequest { response_compressed: boolean(compressed), response_size: 10_000, ..Default::default() };
+            let fields = method("UnaryCall").with("grpc-accept-encoding", "identity,gzip");
+            let stream = connection.request(&fields, &prefixed(0, &request.encode_to_vec()));
+            let response = connection.response(stream);
+            let [(flag, bytes)] = response.messages()[..] else { panic!("not one message in {response:?}") };
+            assert_eq!((flag, bytes.len() < 1000), (u8::from(compressed), compressed), "{response:?}");
+        }
+        let fields = method("StreamingOutputCall").with("grpc-accept-encoding", "gzip");
+        let stream = connection.request(&fields, &prefixed(0, &two_outputs().encode_to_vec()));
+        connection.send([window_update(0, 1 << 20), window_update(stream, 1 << 20)]);
+        let response = connection.response(stream);
+        let [(1, first), (0, second)] = response.messages()[..] else { panic!("{response:?}") };
+        assert!(first.len() < 1000 && second.len() > 92_653, "{response:?}");
+    });
+}
+
 fn refuses_what_it_cannot_do(runtime: &str, engine: &str) {
     with_client(runtime, engine, async |mut client| {
-        let compressed = Some(testing::BoolValue { value: true });
         for request in [
-            SimpleRequest { expect_compressed: compressed, ..Default::default() },
+            SimpleRequest { expect_compressed: boolean(true), ..Default::default() },
             SimpleRequest { response_type: 7, ..Default::default() },
             SimpleRequest { response_size: -1, ..Default::default() },
             SimpleRequest { response_size: i32::MAX, ..Default::default() },

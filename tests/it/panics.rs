@@ -18,8 +18,6 @@ fn the_call_gets_internal(runtime: &str, name: &str) {
         assert_eq!(other.await.unwrap().unwrap(), "Hello, bystander!");
         assert_eq!(hello(&mut caller, "again", 0).await.unwrap(), "Hello, again!");
     });
-    running.handle().drain();
-    running.wait().expect("the worker is well");
 }
 
 fn before_its_first_await(runtime: &str) {

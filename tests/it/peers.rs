@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use loopswap::greeter::stock::greeter_server::{Greeter as TonicGreeter, GreeterServer as TonicGreeterServer};
 use loopswap::greeter::{Greeter, GreeterClient, GreeterServer, HelloReply, HelloRequest};
-use loopswap::{Http2, Loop, Request, Response, Router, Running, Server, Status};
+use loopswap::{Http2, Request, Response, Router, Server, Status};
 use tonic::transport::server::UdsConnectInfo;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::leaks::{Hosted, host};
 use crate::support::{block_on, client, hello};
 
 crate::on_every_loop!(a_service_learns_both_ends, of_ipv6_too, a_unix_socket_has_no_addresses);
@@ -32,13 +33,12 @@ impl TonicGreeter for WhoCalls {
     }
 }
 
-fn start(runtime: &str, http2: Http2, listen: &str, tonic: bool) -> Running {
-    let server = Server::builder().listen(listen).workers(1).http2(http2).drain_timeout(Duration::ZERO);
-    let start = server.start(Loop::choose(runtime).unwrap(), move |_| match tonic {
+fn start(runtime: &str, http2: Http2, listen: &str, tonic: bool) -> Hosted {
+    let server = Server::builder().listen(listen).workers(1).http2(http2);
+    host(server, runtime, move |_| match tonic {
         true => Router::new().add_tonic(TonicGreeterServer::new(WhoCalls)),
         false => Router::new().add(GreeterServer::new(WhoCalls)),
-    });
-    start.expect("the loop runs here")
+    })
 }
 
 fn each_service(mut case: impl FnMut(Http2, bool)) {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 use loopswap::greeter::stock::greeter_server::GreeterServer as TonicGreeterServer;
 use loopswap::greeter::{Hello, HelloReply, HelloRequest};
-use loopswap::{Http2, LocalService, Loop, Methods, Request, Response, Router, Server, Status, Streaming};
+use loopswap::{Http2, LocalService, Methods, Request, Response, Router, Server, Status, Streaming};
 use tonic::Code;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
@@ -20,7 +20,8 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::pb::{HealthCheckRequest, health_check_response};
 use tonic_health::server::{HealthReporter, HealthService};
 
-use crate::grpc_rules::compressed::{deflate, gzip};
+use crate::grpc_rules::compressed::{Compress, deflate, gzip, zstd};
+use crate::leaks::host;
 use crate::raw::{Connection, Fields, code, data, hello as named_on_the_wire, prefixed, rst_stream, setting, status, window_update};
 use crate::support::{block_on, client, eventually, hello};
 
@@ -169,7 +170,7 @@ fn on_each_engine(runtime: &str, case: impl AsyncFn(&Case)) {
             let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
             Router::new().add(kinds).add_tonic(TonicGreeterServer::new(Hello)).add_tonic(health)
         };
-        let server = builder.start(Loop::choose(runtime).expect("it is built in"), start).expect("the loop runs here");
+        let server = host(builder, runtime, start);
         let addr = server.local_addr().as_tcp().expect("it listens on TCP");
         block_on(async {
             let endpoint = Endpoint::from_shared(format!("http://{addr}")).expect("an address makes a URI");
@@ -179,8 +180,6 @@ fn on_each_engine(runtime: &str, case: impl AsyncFn(&Case)) {
             assert_eq!(hello(&mut client(addr).await, "Joe", 0).await.unwrap(), "Hello, Joe!");
         });
         eventually("no handler runs", || (seen.n() == 0).then_some(()));
-        server.handle().drain();
-        server.wait().unwrap_or_else(|error| panic!("on {engine}: {error}"));
     }
 }
 
@@ -376,7 +375,8 @@ fn compressed_messages_of_a_stream_are_read(runtime: &str) {
         let mut connection = Connection::open(*addr, &[]);
         let plain = named_on_the_wire("Joe", 0);
         let bomb = vec![0; 10_000_000];
-        for (encoding, message, bomb) in [("gzip", gzip(&plain[5..]), gzip(&bomb)), ("deflate", deflate(&plain[5..]), deflate(&bomb))] {
+        for (encoding, compress) in [("gzip", gzip as Compress), ("deflate", deflate), ("zstd", zstd)] {
+            let (message, bomb) = (compress(&plain[5..]), compress(&bomb));
             let fields = Fields::hello().set(":path", "/test.Kinds/Count").with("grpc-encoding", encoding);
             let stream = connection.request(&fields, &[&plain[..], &prefixed(1, &message), &plain].concat());
             assert_eq!(connection.response(stream).greeting(), "9");

@@ -3,15 +3,18 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use loopswap::greeter::{Greeter, GreeterClient, GreeterServer, HelloReply, HelloRequest};
-use loopswap::{Builder, Loop, Request, Response, Running, Server, Status};
+use loopswap::{Builder, Http2, Request, Response, Router, Server, Status};
 use rustix::process::{Pid, Signal, kill_process};
 use tonic::transport::{Channel, Endpoint};
+
+use crate::leaks::{Hosted, Sockets, TASKS_LEFT, host};
 
 /// How long anything may take that takes milliseconds on an idle machine. Less than a call that lasts "for ever", 60 s.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
@@ -34,18 +37,23 @@ pub(crate) struct Output {
 
 pub(crate) fn output(command: &mut Command) -> Output {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
-    let mut child = Served { child, addr: None, stdout: Lines::none(), stderr: Lines::none() };
-    child.capture();
+    let mut child = Served::of(child);
     let status = child.wait();
     Output { status, stdout: child.stdout.all(), stderr: child.stderr.all() }
 }
 
-/// The binary, serving. Killed when dropped.
+/// The binary, serving. Dropped, it is ended, and must leave nothing: see [`crate::leaks`].
 pub(crate) struct Served {
     child: Child,
     addr: Option<SocketAddr>,
     stdout: Lines,
     stderr: Lines,
+    /// What it held when it began to listen.
+    sockets: Sockets,
+    /// Whoever waited for its end has seen it.
+    end_is_seen: bool,
+    /// Not a server of this project's: its leaks are its own.
+    is_foreign: bool,
 }
 
 /// Starts `loopswap serve` on this loop, with one worker and a free port, and these arguments besides.
@@ -58,21 +66,28 @@ pub(crate) fn serve(runtime: &str, args: &[&str]) -> Served {
 /// Starts a command that serves, and waits until it listens.
 pub(crate) fn served(command: &mut Command) -> Served {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
-    let mut served = Served { child, addr: None, stdout: Lines::none(), stderr: Lines::none() };
-    served.capture();
+    let mut served = Served::of(child);
     let line = served.stdout.wait_for("listening").unwrap_or_else(|| panic!("it does not listen: {}", served.stderr.all()));
     let addr = match serde_json::from_str::<serde_json::Value>(&line) {
         Ok(announced) => announced["addr"].as_str().and_then(|addr| addr.parse().ok()),
         Err(_) => line.split_whitespace().nth(2).and_then(|addr| addr.parse().ok()),
     };
+    served.sockets = Sockets::of(served.id());
     served.addr = Some(addr.unwrap_or_else(|| panic!("no address in `{line}`")));
     served
 }
 
 impl Served {
-    fn capture(&mut self) {
-        self.stdout = Lines::of(self.child.stdout.take().expect("piped"));
-        self.stderr = Lines::of(self.child.stderr.take().expect("piped"));
+    fn of(mut child: Child) -> Self {
+        let stdout = Lines::of(child.stdout.take().expect("piped"));
+        let stderr = Lines::of(child.stderr.take().expect("piped"));
+        Self { child, addr: None, stdout, stderr, sockets: Sockets::default(), end_is_seen: false, is_foreign: false }
+    }
+
+    /// A server of other people's, which need not keep to our promises.
+    pub(crate) fn foreign(mut self) -> Self {
+        self.is_foreign = true;
+        self
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -92,12 +107,18 @@ impl Served {
         &self.stderr
     }
 
+    /// All that it has logged, once it has ended.
+    pub(crate) fn stderr_at_the_end(&mut self) -> String {
+        self.stderr.all()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the process is there");
     }
 
     /// Waits for its end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.end_is_seen = true;
         eventually("the process ends", || self.child.try_wait().expect("it is our child"))
     }
 
@@ -126,6 +147,17 @@ impl Served {
         Duration::from_nanos(tasks.filter_map(of_task).sum())
     }
 
+    /// How long its thread of this name has waited for a CPU that others had.
+    pub(crate) fn waited_for_cpu(&self, name: &str) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process is there");
+        let of_task = |task: io::Result<fs::DirEntry>| -> Option<u64> {
+            let task = task.ok()?.path();
+            fs::read_to_string(task.join("comm")).ok().filter(|comm| comm.trim() == name)?;
+            fs::read_to_string(task.join("schedstat")).ok()?.split_whitespace().nth(1)?.parse().ok()
+        };
+        Duration::from_nanos(tasks.filter_map(of_task).sum())
+    }
+
     /// The CPUs that each of its threads of this name may use, as /proc writes them.
     pub(crate) fn cpus_of_threads(&self, name: &str) -> Vec<String> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process is there");
@@ -144,10 +176,35 @@ impl Served {
     }
 }
 
+impl Served {
+    /// The leak check.
+    fn leaves_nothing(&mut self) {
+        let Some(addr) = self.addr else { return };
+        if self.is_running() {
+            eventually("it has let go of all clients", || self.sockets.added(self.id(), addr.port()).is_empty().then_some(()));
+            self.signal(Signal::TERM);
+            assert_eq!(self.wait().code(), Some(0), "its clients are gone, and a drain has nothing to cut: {}", self.stderr.so_far());
+        }
+        let log = self.stderr.all();
+        assert!(self.end_is_seen, "it has ended by itself: {log}");
+        assert!(!log.contains("panicked") && !log.contains(TASKS_LEFT), "{log}");
+    }
+}
+
 impl Drop for Served {
     fn drop(&mut self) {
+        // A case that fails has said why.
+        let is_checked = !thread::panicking() && !self.is_foreign;
+        let checked = catch_unwind(AssertUnwindSafe(|| {
+            if is_checked {
+                self.leaves_nothing()
+            }
+        }));
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Err(leak) = checked {
+            resume_unwind(leak);
+        }
     }
 }
 
@@ -158,10 +215,6 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    fn none() -> Self {
-        Self { lines: Arc::default(), reader: None }
-    }
-
     fn of(stream: impl Read + Send + 'static) -> Self {
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let into = Arc::clone(&lines);
@@ -248,13 +301,25 @@ impl Greeter for Puppet {
 }
 
 /// Serves a [`Puppet`] in this process, on one worker.
-pub(crate) fn serve_puppet(runtime: &str, configure: impl FnOnce(Builder) -> Builder) -> (Running, Puppet) {
+pub(crate) fn serve_puppet(runtime: &str, configure: impl FnOnce(Builder) -> Builder) -> (Hosted, Puppet) {
     let puppet = Puppet::default();
     let service = puppet.clone();
     let builder = configure(Server::builder().listen("127.0.0.1:0").workers(1));
-    let event_loop = Loop::choose(runtime).expect("it is built in");
-    let running = builder.start(event_loop, move |_| GreeterServer::new(service.clone())).expect("the loop runs here");
-    (running, puppet)
+    let hosted = host(builder, runtime, move |_| GreeterServer::new(service.clone()));
+    (hosted.with_puppet(puppet.clone()), puppet)
+}
+
+/// Serves these services in this process, on one worker, and runs a case against them.
+pub(crate) fn with_services(
+    runtime: &str,
+    engine: &str,
+    services: impl Fn() -> Router + Send + Sync + 'static,
+    case: impl FnOnce(SocketAddr),
+) {
+    let engine: Http2 = engine.parse().expect("there is such an engine");
+    let builder = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine);
+    let hosted = host(builder, runtime, move |_| services());
+    case(hosted.local_addr().as_tcp().expect("it listens on TCP"));
 }
 
 /// Runs a client's future, with an end to its patience.

@@ -1,8 +1,9 @@
 //! The tables beside those of the shapes: how late the timers are, and what the servers cost beside their calls. The same on every medium.
 
 use crate::clients::beside_h2load;
+use crate::counts::instructions;
 use crate::figures::{Metric, Spread};
-use crate::footprint::{Figure, Upkeep};
+use crate::footprint::{Figure, Held, Upkeep};
 use crate::number::{figure, range, ratio};
 use crate::run::{Extra, Handler, Role, Row, Run, Shape};
 use crate::verdict::Verdict;
@@ -15,7 +16,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// All that this run has figures for.
 pub(crate) fn extras(run: &Run) -> Vec<Extra> {
     let timers = run.head_shape(|handler| matches!(handler, Handler::Sleep(_))).and_then(|shape| timers(run, shape));
-    timers.into_iter().chain(upkeep(run)).chain(workers(run)).chain(beside_h2load(run)).collect()
+    timers.into_iter().chain(upkeep(run)).chain(workers(run)).chain(instructions(run)).chain(beside_h2load(run)).collect()
 }
 
 /// How late each loop's timer is, by the tasks that only sleep.
@@ -40,16 +41,17 @@ fn micros(slept_ms: Spread, asked_ms: f64) -> String {
 
 /// Start, memory, idle connections, each beside tokio's on the same engine.
 fn upkeep(run: &Run) -> Option<Extra> {
-    let figures: [Figure; 3] = [
+    let figures: [Figure; 4] = [
         |of: &Upkeep| Some(of.start_ms),
         |of| Some(of.memory_bytes as f64 / MIB),
-        |of| of.idle.as_ref().map(|idle| idle.bytes_a_connection),
+        |of| of.idle.as_ref().map(|held| held.bytes_a_connection),
+        |of| of.busy.as_ref().map(|held| held.bytes_a_connection),
     ];
     let rows = run.servers_with_footprints().into_iter().map(|row| {
         let mut cells = name(row);
         if run.footprint_failure(&row.id).is_some() {
             cells.push("failed".into());
-            cells.resize(7, String::new());
+            cells.resize(1 + 2 * figures.len(), String::new());
             return cells;
         }
         for figure in figures {
@@ -60,13 +62,21 @@ fn upkeep(run: &Run) -> Option<Extra> {
         cells
     });
     let rows: Vec<_> = rows.collect();
-    let n = run.footprints.iter().filter_map(|footprint| match &footprint.outcome {
-        crate::footprint::Cost::Measured(Upkeep { idle: Some(idle), .. }) => Some(idle.n_connections),
-        _ => None,
-    });
-    let n = n.min().unwrap_or(0);
-    let title = format!("Beside the calls, one worker; {n} idle connections, each after its first call");
-    let words = ["server", "start to first reply, ms", "÷ tokio", "memory then, MiB", "÷ tokio", "bytes an idle connection", "÷ tokio"];
+    let fewest = |held: fn(&Upkeep) -> &Option<Held>| run.upkeeps().filter_map(|of| held(of).as_ref()).map(|held| held.n_connections).min();
+    let n_idle = figure(fewest(|of| &of.idle).unwrap_or(0).into());
+    let busy = fewest(|of| &of.busy).map_or(String::new(), |n| format!("; at most for each of {} with a call in flight", figure(n.into())));
+    let title = format!("Beside the calls, one worker; memory for each of {n_idle} idle connections after its first call{busy}");
+    let words = [
+        "server",
+        "start to first reply, ms",
+        "÷ tokio",
+        "memory then, MiB",
+        "÷ tokio",
+        "bytes an idle connection",
+        "÷ tokio",
+        "bytes a busy connection, at most",
+        "÷ tokio",
+    ];
     (!rows.is_empty()).then_some(Extra { title, note: NOTE.into(), columns: words.map(String::from).to_vec(), rows })
 }
 
@@ -116,12 +126,13 @@ fn judged(spread: Option<Spread>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::footprint::{Cost, Footprint, Idle};
+    use crate::footprint::{Cost, Footprint};
     use crate::sample::Sample;
 
     fn footprint(round: u32, row: &str, workers: u32, start_ms: f64) -> Footprint {
-        let idle = (workers == 1).then_some(Idle { n_connections: 1000, bytes_a_connection: start_ms * 100.0 });
-        let upkeep = Upkeep { start_ms, memory_bytes: 4 << 20, cpu_us: 2.0 + f64::from(round % 2) * 2.0, idle };
+        let held = |n_connections, each| (workers == 1).then_some(Held { n_connections, bytes_a_connection: start_ms * each });
+        let cpu_us = 2.0 + f64::from(round % 2) * 2.0;
+        let upkeep = Upkeep { start_ms, memory_bytes: 4 << 20, cpu_us, idle: held(2000, 100.0), busy: held(1000, 500.0) };
         Footprint { round, row: row.into(), workers, outcome: Cost::Measured(upkeep) }
     }
 
@@ -145,12 +156,23 @@ mod tests {
     #[test]
     fn a_server_stands_beside_tokio() {
         let sheet = upkeep(&run()).unwrap();
-        assert!(sheet.title.contains("; 1000 idle connections"), "{}", sheet.title);
+        assert!(
+            sheet.title.ends_with("each of 2,000 idle connections after its first call; at most for each of 1,000 with a call in flight"),
+            "{}",
+            sheet.title
+        );
         assert_eq!(cell(&sheet, "loopswap tokio, native", 1), "11.0 (10.0 to 12.0)");
         assert_eq!(cell(&sheet, "loopswap tokio, native", 2), "", "tokio is what the others are compared with");
         assert_eq!(cell(&sheet, "loopswap glommio, native", 2), "4.00");
         assert_eq!(cell(&sheet, "loopswap glommio, native", 4), "within noise", "as much memory");
         assert_eq!(cell(&sheet, "loopswap glommio, native", 5), "4,400 (4,000 to 4,800)");
+        assert_eq!(cell(&sheet, "loopswap tokio, native", 7), "5,500 (5,000 to 6,000)");
+        let mut earlier = run();
+        for footprint in &mut earlier.footprints {
+            let Cost::Measured(upkeep) = &mut footprint.outcome else { unreachable!("none failed") };
+            upkeep.busy = None;
+        }
+        assert!(upkeep(&earlier).unwrap().title.ends_with("after its first call"), "an earlier file has no busy ones");
         assert!(sheet.rows.iter().all(|cells| cells.len() == sheet.columns.len()));
     }
 

@@ -1,7 +1,8 @@
 //! The same server under our load generator and under h2load, in turn: whether they find the same, and what it is where they do not.
 //!
-//! A client that is slower than the server lets it run out of work: it waits, and what it spends on falling asleep and being woken is counted as its CPU. So
-//! clients may differ although each measures rightly, and then the server's waits tell.
+//! Ours words its requests as h2load does here, so that the server has the same work. A client that is slower than the server lets it run out of work: it
+//! waits, and what it spends on falling asleep and being woken is counted as its CPU. A client that is faster falls asleep itself, and the server pays for
+//! waking it. So clients may differ although each measures rightly, and then the waits tell.
 
 use std::collections::HashSet;
 
@@ -60,16 +61,27 @@ pub struct Driving {
     pub cpu_us: f64,
     /// How often the server fell asleep, a call: its voluntary context switches.
     pub waits: f64,
+    /// How often the client did, to be woken by the server. Not counted in earlier files.
+    #[serde(default)]
+    pub client_waits: f64,
 }
 
-/// What a wait more may cost a server at most, in microseconds, to explain a difference: to fall asleep, to be woken, and to find its caches cold.
+impl Driving {
+    /// What the server pays for beside the calls: to fall asleep and be woken, and to wake the client.
+    fn all_waits(&self) -> f64 {
+        self.waits + self.client_waits
+    }
+}
+
+/// What a wait more may cost a server at most, in microseconds, to explain a difference: to fall asleep, to be woken, and to find its caches cold; or to wake a
+/// client on another CPU.
 const WAIT_US_MAX: f64 = 30.0;
 
 /// What a pair of figures says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Finding {
     Agree,
-    /// They differ, and the server waits more often under the client under which it costs more.
+    /// They differ, and there are more waits under the client under which the server costs more.
     Waits,
     Differ,
     TooFew,
@@ -88,7 +100,7 @@ pub(crate) fn beside_h2load(run: &Run) -> Option<Extra> {
         "h2load ÷ ours",
         "CPU µs a call, ours",
         "h2load ÷ ours",
-        "waits a 1,000 calls, ours",
+        "waits a 1,000 calls, server + client, ours",
         "h2load",
         "CPU a call",
     ];
@@ -100,7 +112,7 @@ fn note(findings: &[Finding]) -> String {
     let n = |of| findings.iter().filter(|finding| **finding == of).count();
     let mut parts = vec![format!("By the server's CPU a call, {} of {} pairs agree within noise", n(Finding::Agree), findings.len())];
     if n(Finding::Waits) > 0 {
-        parts.push(format!("in {} they differ where the server waits more often under one of them", n(Finding::Waits)));
+        parts.push(format!("in {} they differ where there are more waits under one of them", n(Finding::Waits)));
     }
     if n(Finding::Differ) > 0 {
         parts.push(format!("{} differ for a reason that was not measured", n(Finding::Differ)));
@@ -109,7 +121,7 @@ fn note(findings: &[Finding]) -> String {
         parts.push(format!("of {} there are too few rounds", n(Finding::TooFew)));
     }
     format!(
-        "{}. Of a server that is faster than its client, requests a second are the client's, and h2load can be the slower one. Such a server runs out of work: it falls asleep and is woken, at its own cost. A wait is that, and at most {WAIT_US_MAX:.0} µs a wait more are taken for an explanation. Medians over the rounds; a ratio is within a round.",
+        "{}. Our client words its requests as h2load does, so that the server has the same work. Of a server that is faster than its client, requests a second are the client's, and h2load can be the slower one. Such a server runs out of work: it falls asleep and is woken, at its own cost; and a client that runs out of answers falls asleep, and the server spends what it takes to wake it. A wait is either of these, and at most {WAIT_US_MAX:.0} µs a wait more are taken for an explanation. Medians over the rounds; a ratio is within a round.",
         parts.join("; ")
     )
 }
@@ -135,8 +147,8 @@ fn of_pair(run: &Run, row: &str, shape: &str, findings: &mut Vec<Finding>) -> Ve
         step(|(ours, other)| other.requests_per_second / ours.requests_per_second),
         median(|(ours, _)| ours.cpu_us),
         step(|(ours, other)| other.cpu_us / ours.cpu_us),
-        median(|(ours, _)| ours.waits * 1e3),
-        median(|(_, other)| other.waits * 1e3),
+        waits(&rounds, |(ours, _)| *ours),
+        waits(&rounds, |(_, other)| *other),
     ]);
     let finding = find(&rounds);
     findings.push(finding);
@@ -152,13 +164,21 @@ fn of_pair(run: &Run, row: &str, shape: &str, findings: &mut Vec<Finding>) -> Ve
     cells
 }
 
+/// The server's and the client's waits in a thousand calls, `10.1 + 58.7`.
+fn waits<'a>(rounds: &Rounds<'a>, of: fn(&(&'a Driving, &'a Driving)) -> &'a Driving) -> String {
+    let median = |waits: fn(&Driving) -> f64| {
+        Spread::of(rounds.iter().map(|round| waits(of(round)) * 1e3)).map_or(String::new(), |spread| figure(spread.median))
+    };
+    format!("{} + {}", median(|driving| driving.waits), median(|driving| driving.client_waits))
+}
+
 fn find(rounds: &Rounds<'_>) -> Finding {
     let Some(step) = Spread::of(rounds.iter().map(|(ours, other)| other.cpu_us / ours.cpu_us)) else { return Finding::TooFew };
     match Verdict::of_ratio(&step) {
         Verdict::TooFew => Finding::TooFew,
         Verdict::Undecided => Finding::Agree,
         Verdict::Greater | Verdict::Less => {
-            let of_waits = rounds.iter().map(|(ours, other)| (other.cpu_us - ours.cpu_us) / (other.waits - ours.waits));
+            let of_waits = rounds.iter().map(|(ours, other)| (other.cpu_us - ours.cpu_us) / (other.all_waits() - ours.all_waits()));
             let a_wait = Spread::of(of_waits.map(|us| if us.is_finite() { us } else { f64::MAX }));
             // In every round they wait more often where they cost more.
             if a_wait.is_some_and(|us| us.min > 0.0 && us.median <= WAIT_US_MAX) { Finding::Waits } else { Finding::Differ }
@@ -204,9 +224,9 @@ impl Run {
             if !is_known || !seen.insert((round, row, shape, client)) {
                 return Err(format!("{name}: the run has no such row, shape or round, or it is there twice"));
             }
-            let Driven::Measured(Driving { requests_per_second, cpu_us, waits }) = outcome else { continue };
+            let Driven::Measured(Driving { requests_per_second, cpu_us, waits, client_waits }) = outcome else { continue };
             let are_positive = [*requests_per_second, *cpu_us].iter().all(|figure| figure.is_finite() && *figure > 0.0);
-            if !are_positive || !waits.is_finite() || *waits < 0.0 {
+            if !are_positive || ![*waits, *client_waits].iter().all(|waits| waits.is_finite() && *waits >= 0.0) {
                 return Err(format!("{name} has a figure that cannot be measured"));
             }
         }
@@ -234,7 +254,7 @@ mod tests {
         let mut run = Sample::new().run();
         for (client, figures) in [(Driver::Loopswap, ours), (Driver::H2load, other)] {
             for (round, (cpu_us, waits)) in (0..).zip(figures) {
-                let outcome = Driven::Measured(Driving { requests_per_second: 1000.0, cpu_us, waits });
+                let outcome = Driven::Measured(Driving { requests_per_second: 1000.0, cpu_us, waits, client_waits: 0.01 });
                 run.drives.push(Drive { round, row: ROW.into(), shape: "10x10".into(), client, calls: 100, outcome });
             }
         }
@@ -254,10 +274,21 @@ mod tests {
         let run = run(OURS, [(1.1, 0.001), (1.0, 0.002), (0.9, 0.001)]);
         let (word, note) = said(&run);
         assert_eq!(word, "agree within noise");
-        assert!(note.starts_with("By the server's CPU a call, 1 of 1 pairs agree within noise. Of a server"), "{note}");
+        assert!(note.starts_with("By the server's CPU a call, 1 of 1 pairs agree within noise. Our client words"), "{note}");
         let table = beside_h2load(&run).unwrap();
         assert_eq!(table.rows[0][..5], ["loopswap tokio, native: 10 connections × 10, no sleep", "1,000", "1.00", "1.00", "1.00"]);
-        assert_eq!(table.rows[0][5..7], ["1.00", "1.00"]);
+        assert_eq!(table.rows[0][5..7], ["1.00 + 10.0", "1.00 + 10.0"]);
+    }
+
+    #[test]
+    fn a_client_that_falls_asleep_is_woken_at_the_servers_cost() {
+        let mut run = run([(4.0, 0.001), (4.1, 0.001), (4.0, 0.001)], [(3.6, 0.001), (3.7, 0.001), (3.6, 0.001)]);
+        assert_eq!(said(&run).0, "differ", "there are as many waits under both");
+        for drive in run.drives.iter_mut().filter(|drive| drive.client == Driver::Loopswap) {
+            let Driven::Measured(driving) = &mut drive.outcome else { unreachable!("none failed") };
+            driving.client_waits = 0.06;
+        }
+        assert_eq!(said(&run).0, "differ with the waits", "0.4 µs for 50 of a thousand: 8 µs each");
     }
 
     #[test]
@@ -265,7 +296,7 @@ mod tests {
         let by_waits = [(1.4, 0.041), (1.5, 0.042), (1.3, 0.041)];
         let (word, note) = said(&run(OURS, by_waits));
         assert_eq!(word, "differ with the waits");
-        assert!(note.contains("0 of 1 pairs agree within noise; in 1 they differ where the server waits more often"), "{note}");
+        assert!(note.contains("0 of 1 pairs agree within noise; in 1 they differ where there are more waits under one of them"), "{note}");
         assert_eq!(said(&run(by_waits, OURS)).0, "differ with the waits", "whichever lets it wait");
         // No wait more; more waits where it costs less; a wait that would cost 400 µs; one round that contradicts.
         for other in [
@@ -304,7 +335,7 @@ mod tests {
         assert!(broken(&|run| run.drives[0].row = "nobody".into()).contains("no such row"));
         assert!(broken(&|run| run.drives[0].shape = "none".into()).contains("no such row, shape"));
         assert!(broken(&|run| run.drives.push(run.drives[0].clone())).contains("twice"));
-        let cannot = Driven::Measured(Driving { requests_per_second: 1.0, cpu_us: 0.0, waits: 0.0 });
+        let cannot = Driven::Measured(Driving { requests_per_second: 1.0, cpu_us: 0.0, waits: 0.0, client_waits: 0.0 });
         assert!(broken(&|run| run.drives[0].outcome = cannot.clone()).contains("cannot be measured"));
     }
 }

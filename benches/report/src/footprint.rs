@@ -40,16 +40,19 @@ pub struct Upkeep {
     /// CPU time a call, in microseconds, at 10 connections × 10.
     pub cpu_us: f64,
     /// What it keeps for a connection that is idle after its first call; not measured with every number of workers.
-    pub idle: Option<Idle>,
+    pub idle: Option<Held>,
+    /// What it needs at most for a connection with a call in flight, likewise. Earlier files have none.
+    #[serde(default)]
+    pub busy: Option<Held>,
 }
 
-/// Idle connections.
+/// Memory that connections take.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Idle {
-    /// How many there were; fewer than 10,000 where the limit on open files allows no more.
+pub struct Held {
+    /// How many there were; of the idle ones fewer than 10,000 where the limit on open files allows no more.
     pub n_connections: u32,
-    /// By how much resident memory grew for each, in bytes.
+    /// By how much resident memory grew for each, in bytes; of busy ones, its peak.
     pub bytes_a_connection: f64,
 }
 
@@ -69,6 +72,11 @@ impl Run {
             let (_, other) = self.footprints_of(to, to_workers).find(|(of, _)| *of == round)?;
             Some(figure(measured(cost)?)? / figure(measured(other)?)?).filter(|ratio| ratio.is_finite())
         }))
+    }
+
+    /// Everything that was measured, whichever row's.
+    pub(crate) fn upkeeps(&self) -> impl Iterator<Item = &Upkeep> {
+        self.footprints.iter().filter_map(|footprint| measured(&footprint.outcome))
     }
 
     /// What went wrong with the footprints of a row.
@@ -98,10 +106,10 @@ impl Run {
             if self.row(row).is_none() || *round >= self.plan.rounds || !seen.insert((round, row, workers)) {
                 return Err(format!("{name}: the run has no such row or round, or it is there twice"));
             }
-            let Cost::Measured(Upkeep { start_ms, cpu_us, idle, .. }) = outcome else { continue };
-            let idle = idle.as_ref().map(|idle| idle.bytes_a_connection);
+            let Cost::Measured(Upkeep { start_ms, cpu_us, idle, busy, .. }) = outcome else { continue };
+            let mut held = [idle, busy].into_iter().flatten().map(|held| held.bytes_a_connection);
             // Memory may shrink meanwhile; time does not.
-            if ![*start_ms, *cpu_us].iter().all(|figure| figure.is_finite() && *figure >= 0.0) || !idle.is_none_or(f64::is_finite) {
+            if ![*start_ms, *cpu_us].iter().all(|figure| figure.is_finite() && *figure >= 0.0) || !held.all(f64::is_finite) {
                 return Err(format!("{name} has a figure that cannot be measured"));
             }
         }

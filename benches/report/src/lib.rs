@@ -9,6 +9,7 @@
 //! | `figures` | medians, spreads, ratios within a round |
 //! | `footprint` | what a server costs beside its calls |
 //! | `clients` | our load generator beside h2load |
+//! | `counts` | instructions of whole servers |
 //! | `verdict` | the rule by which a difference is called one |
 //! | `answer` | the run in three sentences |
 //! | `beside` | the tables beside those of the shapes |
@@ -24,6 +25,7 @@ mod article;
 mod beside;
 mod clients;
 mod compare;
+mod counts;
 mod figures;
 mod footprint;
 mod kept;
@@ -38,8 +40,9 @@ mod verdict;
 pub use answer::{Answer, answer};
 pub use clients::{Drive, Driven, Driver, Driving};
 pub use compare::compare;
+pub use counts::{Count, Counted};
 pub use figures::{Metric, Spread};
-pub use footprint::{Cost, Footprint, Idle, Upkeep};
+pub use footprint::{Cost, Footprint, Held, Upkeep};
 pub use kept::{Kept, newest};
 pub use page::html;
 pub use readme::{check as check_readme, renew as renew_readme};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clients::Drive;
+use crate::counts::Count;
 use crate::footprint::Footprint;
 
 /// The layout of the file; raised with every change that an earlier file does not fit. There is one reader, of this version.
@@ -38,6 +39,9 @@ pub struct Run {
     /// Servers under our load generator and under h2load. Earlier files have none.
     #[serde(default)]
     pub drives: Vec<Drive>,
+    /// Instructions of whole servers, where they were counted. Earlier files have none.
+    #[serde(default)]
+    pub counts: Vec<Count>,
     /// What was measured beside these.
     pub extras: Vec<Extra>,
 }
@@ -317,7 +321,8 @@ impl Run {
             }
         }
         self.check_footprints()?;
-        self.check_drives()
+        self.check_drives()?;
+        self.check_counts()
     }
 }
 

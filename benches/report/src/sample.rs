@@ -63,6 +63,7 @@ impl Sample {
             cells: Vec::new(),
             footprints: Vec::new(),
             drives: Vec::new(),
+            counts: Vec::new(),
             extras: vec![Extra {
                 title: "Start-up, ms".into(),
                 note: "From spawn to the first <answer>.".into(),

@@ -66,6 +66,7 @@ fn define_server(service: &Service, r#trait: &Ident, server: &Ident, loopswap: &
         pub struct #server<T> {
             service: ::std::rc::Rc<T>,
             limits: #loopswap::MessageLimits,
+            compression: #loopswap::Compression,
         }
 
         #[allow(dead_code, clippy::all, clippy::pedantic)]
@@ -77,7 +78,31 @@ fn define_server(service: &Service, r#trait: &Ident, server: &Ident, loopswap: &
 
             /// Serves a service that others of this worker use as well.
             pub fn from_rc(service: ::std::rc::Rc<T>) -> Self {
-                Self { service, limits: ::core::default::Default::default() }
+                Self { service, limits: ::core::default::Default::default(), compression: ::core::default::Default::default() }
+            }
+
+            /// Requests may be compressed so. Without it all of gzip, deflate and zstd are accepted; the first that is named is accepted alone, each further
+            /// one besides. Another is UNIMPLEMENTED, and the client told what would do.
+            ///
+            /// # Panics
+            ///
+            /// For zstd, where loopswap was built without its feature `zstd`.
+            #[must_use]
+            pub fn accept_compressed(mut self, encoding: #loopswap::CompressionEncoding) -> Self {
+                self.compression.accept(encoding);
+                self
+            }
+
+            /// Responses are compressed so for clients that accept it: of several, by the one that the client names first. A message that would become no smaller
+            /// goes as it is.
+            ///
+            /// # Panics
+            ///
+            /// As [`accept_compressed`](Self::accept_compressed).
+            #[must_use]
+            pub fn send_compressed(mut self, encoding: #loopswap::CompressionEncoding) -> Self {
+                self.compression.send(encoding);
+                self
             }
 
             /// The largest message that a client may send, in bytes as protobuf encodes it; 4 MiB unless it is set. Larger ones fail their call
@@ -88,7 +113,7 @@ fn define_server(service: &Service, r#trait: &Ident, server: &Ident, loopswap: &
                 self
             }
 
-            /// The largest message that the service may send, in bytes as protobuf encodes it; as large as gRPC can say unless it is set. Larger ones fail
+            /// The largest message that the service may send, in bytes as it is sent, compressed or not; as large as gRPC can say unless it is set. Larger ones fail
             /// their call with RESOURCE_EXHAUSTED.
             #[must_use]
             pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
@@ -99,7 +124,7 @@ fn define_server(service: &Service, r#trait: &Ident, server: &Ident, loopswap: &
 
         impl<T> ::core::clone::Clone for #server<T> {
             fn clone(&self) -> Self {
-                Self { service: ::std::rc::Rc::clone(&self.service), limits: self.limits }
+                Self { service: ::std::rc::Rc::clone(&self.service), limits: self.limits, compression: self.compression }
             }
         }
 
@@ -121,6 +146,7 @@ fn register(service: &Service, r#trait: &Ident, server: &Ident, loopswap: &Token
 
             fn register(self, methods: &mut #loopswap::Methods) {
                 methods.message_limits(self.limits);
+                methods.compression(self.compression);
                 #(#methods)*
             }
         }

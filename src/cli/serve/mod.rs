@@ -1,6 +1,13 @@
 //! `loopswap serve`: the Greeter, and the Blocks of a file, on the loop that is asked for.
+//!
+//! Flags that belong together are in files of their own: `admin` is what the server tells of itself, `care` the life of a connection, `limits` what
+//! one may cost, `overload` when a worker has enough.
 
 mod admin;
+mod care;
+mod limits;
+mod observe;
+mod overload;
 mod reflection;
 #[cfg(feature = "tls")]
 mod tls;
@@ -19,10 +26,16 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::blocks::{BLOCKS_MAX, BlocksServer, FileBlocks, Store};
 use crate::cli::serve::admin::AdminArgs;
+use crate::cli::serve::care::CareArgs;
+use crate::cli::serve::limits::LimitArgs;
 use crate::cli::terminal::{coloured, fail};
 use crate::cli::{ADDR, duration, runtime_words};
 use crate::greeter::{GreeterServer, Hello};
+use crate::observe::CALLS;
 use crate::{Error, Http2, Limits, Loop, Router, Server};
+
+use observe::Observe;
+use overload::OverloadArgs;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -51,14 +64,6 @@ pub(super) struct Args {
     #[arg(long, env = "LOOPSWAP_DRAIN_TIMEOUT", value_name = "TIME", default_value = "25s", value_parser = duration)]
     drain_timeout: Duration,
 
-    /// How long a client may take to open HTTP/2 after it has connected; then it is closed.
-    #[arg(long, env = "LOOPSWAP_HANDSHAKE_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration)]
-    handshake_timeout: Duration,
-
-    /// How long an answer may wait for a client that does not read, or opens its windows by drips; then the call is reset.
-    #[arg(long, env = "LOOPSWAP_STALL_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = duration)]
-    stall_timeout: Duration,
-
     /// Serve the blocks of this file too (blocks.Blocks: Read, Append), by the loop's own file I/O [default: no file, no Blocks].
     #[arg(long, env = "LOOPSWAP_BLOCKS_FILE", value_name = "PATH")]
     blocks_file: Option<PathBuf>,
@@ -71,6 +76,9 @@ pub(super) struct Args {
     #[arg(long, env = "LOOPSWAP_BLOCKS_MAX", value_name = "N", default_value_t = BLOCKS_MAX)]
     blocks_max: u64,
 
+    #[command(flatten)]
+    observe: Observe,
+
     /// What to log on standard error: error, warn, info, debug, trace, or directives of tracing-subscriber.
     #[arg(long, env = "LOOPSWAP_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -81,6 +89,15 @@ pub(super) struct Args {
 
     #[command(flatten)]
     admin: AdminArgs,
+
+    #[command(flatten)]
+    care: CareArgs,
+
+    #[command(flatten)]
+    limits: LimitArgs,
+
+    #[command(flatten)]
+    overload: OverloadArgs,
 
     #[cfg(feature = "tls")]
     #[command(flatten)]
@@ -115,6 +132,9 @@ fn init_log(args: &Args) -> Result<(), String> {
     let filter = EnvFilter::builder().parse(&args.log).map_err(|error| {
         format!("bad value `{}` for --log: {error}; write a level, as in `info`, or directives, as in `loopswap=debug,h2=info`", args.log)
     })?;
+    // Who asks for them sees them, whatever else is logged.
+    let filter =
+        if args.observe.log_calls { filter.add_directive(format!("{CALLS}=info").parse().expect("it is a directive")) } else { filter };
     let colour = coloured(&io::stderr());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour).with_target(false);
     if args.json {
@@ -143,7 +163,11 @@ fn serve(args: &Args) -> Result<(), Error> {
     let event_loop = Loop::choose(&args.runtime)?;
     let name = event_loop.name();
     let http2: Http2 = args.http2.parse()?;
-    let limits = Limits { handshake_timeout: args.handshake_timeout, stall_timeout: args.stall_timeout, ..Limits::default() };
+    let mut limits = Limits::default();
+    args.care.apply(&mut limits);
+    args.limits.apply(&mut limits);
+    let overload = args.overload.overload();
+    let message_bytes_max = args.limits.message_bytes_max(overload.partial_messages_bytes_max).map_err(Error::usage)?;
     let blocks = blocks(args)?;
     let admin = args.admin.clone();
     let builder = Server::builder()
@@ -152,22 +176,35 @@ fn serve(args: &Args) -> Result<(), Error> {
         .pin_cpus(args.pin_cpus)
         .drain_timeout(args.drain_timeout)
         .http2(http2)
-        .limits(limits);
+        .limits(limits)
+        .overload(overload);
     #[cfg(feature = "tls")]
     let builder = args.tls.configure(builder)?;
-    let mut running = args.admin.configure(builder).start(event_loop, move |worker| {
-        let router = Router::new().add(GreeterServer::new(Hello));
+    let mut running = args.observe.apply(args.admin.configure(builder)).start(event_loop, move |worker| {
+        let router = Router::new().add(GreeterServer::new(Hello).max_decoding_message_size(message_bytes_max));
         let router = match &blocks {
-            Some(store) => router.add(BlocksServer::new(FileBlocks::new(Arc::clone(store), worker.index as u64))),
+            Some(store) => {
+                let blocks = FileBlocks::new(Arc::clone(store), worker.index as u64);
+                router.add(BlocksServer::new(blocks).max_decoding_message_size(message_bytes_max))
+            }
             None => router,
         };
         admin.add_to(router)
     })?;
     running.drain_on_signals()?;
     let address = running.local_addr();
+    let metrics = running.metrics_addr();
+    if let Some(metrics) = metrics {
+        tracing::info!("metrics at http://{metrics}/metrics");
+    }
     let line = if args.json {
-        json!({ "event": "listening", "addr": address.to_string(), "runtime": name, "http2": http2.name(), "workers": args.workers })
-            .to_string()
+        let mut said = json!({
+            "event": "listening", "addr": address.to_string(), "runtime": name, "http2": http2.name(), "workers": args.workers
+        });
+        if let Some(metrics) = metrics {
+            said["metrics"] = metrics.to_string().into();
+        }
+        said.to_string()
     } else {
         let workers = if args.workers == 1 { "worker" } else { "workers" };
         format!("listening on {address} ({name}, {http2}, {} {workers})", args.workers)
@@ -182,6 +219,10 @@ fn serve(args: &Args) -> Result<(), Error> {
     #[cfg(feature = "tls")]
     for (refusal, n) in handle.counters().tls_refusals() {
         tracing::info!(n, "TLS refused: {}", refusal.name());
+    }
+    match handle.counters().stalls() {
+        0 => {}
+        n => tracing::info!(n, "stalls"),
     }
     tracing::info!("ended");
     ended

@@ -1,10 +1,11 @@
 //! How long to wait between attempts to connect: gRPC's doc/connection-backoff.md.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use loopswap_rt::deadline_after;
 use tonic::Status;
+
+use crate::jitter::{jittered, random};
 
 /// The wait after the first failure.
 const INITIAL: Duration = Duration::from_secs(1);
@@ -39,7 +40,7 @@ impl Backoff {
 
     /// An attempt has just failed. The wait counts from now, so that an attempt which took long is not followed by the next at once.
     pub(super) fn failed(&mut self, why: Status, now: Instant) {
-        let wait = jittered(planned(self.n_failures), random());
+        let wait = jittered(planned(self.n_failures), JITTER, random());
         self.n_failures = self.n_failures.saturating_add(1);
         self.failed = Some(Failed { why, retry_at: deadline_after(now, wait) });
     }
@@ -61,16 +62,6 @@ fn planned(n_failures: u32) -> Duration {
     Duration::from_secs_f64(wait.min(MAX.as_secs_f64()))
 }
 
-/// `random` is between 0 and 1.
-fn jittered(wait: Duration, random: f64) -> Duration {
-    wait.mul_f64(1.0 - JITTER + 2.0 * JITTER * random)
-}
-
-/// From 0 to 1. The standard library's hashers are seeded at random, which is enough to spread clients.
-fn random() -> f64 {
-    RandomState::new().hash_one(0_u8) as f64 / u64::MAX as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,14 +71,6 @@ mod tests {
         let waits: Vec<_> = (0..12).map(|n| planned(n).as_millis()).collect();
         assert_eq!(waits, [1000, 1600, 2560, 4096, 6553, 10485, 16777, 26843, 42949, 68719, 109951, 120_000]);
         assert_eq!(planned(u32::MAX), MAX);
-    }
-
-    #[test]
-    fn differs_by_a_fifth_either_way() {
-        let wait = Duration::from_secs(10);
-        assert_eq!([0.0, 0.5, 1.0].map(|random| jittered(wait, random).as_millis()), [8000, 10_000, 12_000]);
-        assert!((0..1000).map(|_| random()).all(|random| (0.0..=1.0).contains(&random)));
-        assert_ne!(random().to_bits(), random().to_bits());
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 use std::task::Poll;
 
-use super::{Exchange, FIELDS, Puppet, framed, named, native_head};
-use crate::grpc::{MessageLimits, Partials};
+use super::{Exchange, FIELDS, Puppet, framed, named, native_head, partials_of};
+use crate::grpc::{MessageLimits, Partials, WorkerPartials};
+use crate::http2::Violation;
 use crate::service::Router;
 
 #[test]
@@ -131,12 +132,16 @@ fn of_no_bytes_are_messages() {
     assert_eq!(Exchange::of("Unary", &framed(&[])).replies(), [""]);
 }
 
+fn refused(partials: &Partials) -> Vec<Violation> {
+    partials.take_refused().collect()
+}
+
 /// Two calls of a connection that keeps no more than 100 bytes, one with a message and one with a stream of them.
 #[test]
 fn that_are_not_whole_are_bounded_together() {
     let body = named(&"x".repeat(150));
     for methods in [["Unary", "Unary"], ["Collect", "Collect"], ["Unary", "Collect"], ["Collect", "Unary"]] {
-        let partials = Rc::new(Partials::new(100));
+        let partials = partials_of(100);
         let mut calls = methods.map(|method| {
             let head = native_head("POST", &format!("/test.Puppet/{method}"), &FIELDS);
             Exchange::open_on(&Puppet::router(), head, false, Rc::clone(&partials))
@@ -151,12 +156,12 @@ fn that_are_not_whole_are_bounded_together() {
         let [mut first, mut second] = calls;
         second.data(&body[40..41], false);
         let recorder = second.finish();
-        assert_eq!((recorder.status(), partials.n_bytes(), partials.take_refused()), (8, 60, 1), "{methods:?}");
+        assert_eq!((recorder.status(), partials.n_bytes(), refused(&partials)), (8, 60, vec![Violation::PartialMessages]), "{methods:?}");
         // The other goes on; what ends a message needs no room.
         first.data(&body[60..100], false);
         assert_eq!((first.poll(), partials.n_bytes()), (Poll::Pending, 100));
         first.data(&body[100..], true);
-        assert_eq!((first.finish().status(), partials.n_bytes(), partials.take_refused()), (0, 0, 0), "{methods:?}");
+        assert_eq!((first.finish().status(), partials.n_bytes(), refused(&partials)), (0, 0, vec![]), "{methods:?}");
     }
 }
 
@@ -165,10 +170,10 @@ fn that_are_not_whole_are_bounded_together() {
 fn that_are_whole_are_not_bounded_together() {
     for method in ["Unary", "Collect"] {
         let head = native_head("POST", &format!("/test.Puppet/{method}"), &FIELDS);
-        let partials = Rc::new(Partials::new(0));
+        let partials = partials_of(0);
         let mut exchange = Exchange::open_on(&Puppet::router(), head, false, Rc::clone(&partials));
         exchange.data(&named(&"x".repeat(10_000)), true);
-        assert_eq!((exchange.finish().status(), partials.take_refused()), (0, 0), "{method}");
+        assert_eq!((exchange.finish().status(), refused(&partials)), (0, vec![]), "{method}");
     }
 }
 
@@ -177,7 +182,7 @@ fn that_are_whole_are_not_bounded_together() {
 fn that_are_given_up_are_not_counted() {
     for method in ["Unary", "Collect"] {
         let head = native_head("POST", &format!("/test.Puppet/{method}"), &FIELDS);
-        let partials = Rc::new(Partials::new(1000));
+        let partials = partials_of(1000);
         let mut exchange = Exchange::open_on(&Puppet::router(), head, false, Rc::clone(&partials));
         assert_eq!(exchange.poll(), Poll::Pending);
         exchange.data(&named(&"x".repeat(900))[..500], false);
@@ -185,4 +190,26 @@ fn that_are_given_up_are_not_counted() {
         exchange.call = None;
         assert_eq!(partials.n_bytes(), 0, "{method}");
     }
+}
+
+/// Two connections of a worker that keeps no more than 100 bytes.
+#[test]
+fn that_are_not_whole_are_bounded_for_the_worker() {
+    let body = named(&"x".repeat(150));
+    let worker = WorkerPartials::new(100, 1000);
+    let connections = [(); 2].map(|()| Rc::new(Partials::new(Rc::clone(&worker))));
+    let [mut first, mut second] = [0, 1].map(|n| {
+        let head = native_head("POST", "/test.Puppet/Unary", &FIELDS);
+        Exchange::open_on(&Puppet::router(), head, false, Rc::clone(&connections[n]))
+    });
+    first.data(&body[..60], false);
+    second.data(&body[..40], false);
+    second.data(&body[40..41], false);
+    let recorder = second.finish();
+    assert_eq!((recorder.status(), refused(&connections[1])), (8, vec![Violation::WorkerPartialMessages]));
+    assert_eq!((connections[1].n_bytes(), refused(&connections[0])), (0, vec![]));
+    // What the other connection gave back is there for this one.
+    first.data(&body[60..100], false);
+    first.data(&body[100..], true);
+    assert_eq!((first.finish().status(), connections[0].n_bytes()), (0, 0));
 }

@@ -21,11 +21,11 @@ use std::time::Instant;
 use prost::Message;
 
 use crate::greeter::HelloRequest;
-use crate::grpc::{Call, CallId, Head, Partials, Transport};
+use crate::grpc::{Arrival, Call, CallId, Head, Partials, Transport, WorkerPartials};
 use crate::http2::{Connection, Event, Limits};
 use crate::service::Router;
 
-use recorder::Recorder;
+pub(super) use recorder::Recorder;
 use service::Puppet;
 
 /// The fields of a request that is right.
@@ -87,6 +87,11 @@ fn named(name: &str) -> Vec<u8> {
     framed(&HelloRequest { name: name.into(), sleep_millisecond: 0 }.encode_to_vec())
 }
 
+/// A connection that keeps so many bytes of messages that are not whole.
+fn partials_of(n_bytes_max: usize) -> Rc<Partials> {
+    Rc::new(Partials::new(WorkerPartials::new(usize::MAX, n_bytes_max)))
+}
+
 /// A call, and what an engine has of it.
 struct Exchange {
     call: Option<Call>,
@@ -106,14 +111,14 @@ impl Wake for Wakes {
 impl Exchange {
     /// Opens a call with a head.
     fn open_with(router: &Router, head: Head, ends: bool) -> Self {
-        Self::open_on(router, head, ends, Rc::new(Partials::new(usize::MAX)))
+        Self::open_on(router, head, ends, partials_of(usize::MAX))
     }
 
     /// Opens a call on the connection whose messages that are not whole are counted here.
     fn open_on(router: &Router, head: Head, ends: bool, partials: Rc<Partials>) -> Self {
         let recorder = Rc::new(Recorder::new(partials));
         let transport = Rc::clone(&recorder) as Rc<dyn Transport>;
-        let call = Call::open(router, head, transport, CallId(7), ends, Instant::now());
+        let call = Call::open(router, Arrival::alone(head, ends), transport, CallId(7));
         Self { call, recorder, waker: Arc::default() }
     }
 

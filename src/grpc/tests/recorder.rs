@@ -11,7 +11,7 @@ use crate::greeter::HelloReply;
 use crate::grpc::{CallId, Partials, Peer, ResponseHead, Trailers, Transport};
 use crate::http2::ErrorCode;
 
-pub(super) struct Recorder {
+pub(in crate::grpc) struct Recorder {
     pub(super) head: RefCell<Option<(StatusCode, HeaderMap)>>,
     pub(super) body: RefCell<Vec<u8>>,
     pub(super) trailers: RefCell<Option<HeaderMap>>,
@@ -29,7 +29,7 @@ pub(super) struct Recorder {
 
 impl Default for Recorder {
     fn default() -> Self {
-        Self::new(Rc::new(Partials::new(usize::MAX)))
+        Self::new(super::partials_of(usize::MAX))
     }
 }
 
@@ -143,9 +143,7 @@ impl Transport for Recorder {
     fn head(&self, call: CallId, head: ResponseHead<'_>, end: bool) {
         assert_eq!(call, CallId(7));
         let head = match head {
-            ResponseHead::Grpc => {
-                (StatusCode::OK, HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"))]))
-            }
+            ResponseHead::Grpc(opening) => (StatusCode::OK, opening.into_fields()),
             ResponseHead::Fields(status, fields) => (status, fields.clone()),
         };
         assert!(self.head.replace(Some(head)).is_none(), "an answer has one head");

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::recorder::Recorder;
 use super::{Exchange, FIELDS, Puppet, heads, http_head, named, native_head};
-use crate::grpc::{Call, CallId, Head, Transport, refuse_headers};
+use crate::grpc::{Arrival, Call, CallId, Encoding, Encodings, Head, Transport, refuse_headers};
 
 const PATH: &str = "/test.Puppet/Unary";
 
@@ -111,12 +111,12 @@ fn unknown_encodings_are_unimplemented() {
         refused("POST", PATH, &[&FIELDS[..], &[("grpc-encoding", encoding)]].concat(), |answer| {
             assert_eq!(
                 (answer.status(), answer.head_field("grpc-accept-encoding").as_deref()),
-                (12, Some("identity,gzip,deflate")),
+                (12, Some(Encodings::ALL.name())),
                 "{encoding}"
             );
         });
     }
-    for encoding in ["identity", "gzip", "deflate"] {
+    for encoding in Encoding::ALL.iter().map(|encoding| encoding.name()).chain(["identity"]) {
         heads("POST", PATH, &[&FIELDS[..], &[("grpc-encoding", encoding)]].concat()).into_iter().for_each(is_greeted);
     }
 }
@@ -145,7 +145,8 @@ fn timeouts_are_read_strictly() {
 fn a_deadline_is_counted_from_the_arrival() {
     for head in heads("POST", PATH, &[&FIELDS[..], &[("grpc-timeout", "1500m")]].concat()) {
         let (now, recorder) = (Instant::now(), Rc::new(Recorder::default()));
-        let call = Call::open(&Puppet::router(), head, Rc::clone(&recorder) as Rc<dyn Transport>, CallId(7), false, now).unwrap();
+        let arrival = Arrival { now, ..Arrival::alone(head, false) };
+        let call = Call::open(&Puppet::router(), arrival, Rc::clone(&recorder) as Rc<dyn Transport>, CallId(7)).unwrap();
         assert_eq!(call.deadline(), Some(now + std::time::Duration::from_millis(1500)));
     }
 }
@@ -153,7 +154,7 @@ fn a_deadline_is_counted_from_the_arrival() {
 #[test]
 fn a_header_list_that_is_too_large_is_resource_exhausted() {
     let recorder = Rc::new(Recorder::default());
-    refuse_headers(Rc::clone(&recorder) as Rc<dyn Transport>, CallId(7));
+    refuse_headers(Rc::clone(&recorder) as Rc<dyn Transport>, CallId(7), None, Instant::now());
     assert!(recorder.is_trailers_only());
     assert_eq!((recorder.http_status(), recorder.status()), (200, 8));
 }

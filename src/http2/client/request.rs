@@ -9,6 +9,8 @@ use super::super::hpack::Encoder;
 #[derive(Debug)]
 pub(crate) struct Request {
     fields: Vec<(&'static str, String)>,
+    /// The names of fields that enter no table.
+    written_out: &'static [&'static str],
     body: Bytes,
     /// HEADERS, CONTINUATION if it must be, and behind them DATA if the body is short enough for one frame. Stream identifiers are 0.
     frames: Vec<u8>,
@@ -19,9 +21,10 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// A request of these fields, pseudo-header fields first, names in lower case; all of them enter the server's dynamic table.
-    pub(crate) fn new(fields: impl IntoIterator<Item = (&'static str, String)>, body: Bytes) -> Self {
-        Self { fields: fields.into_iter().collect(), body, frames: Vec::new(), head_len: 0, generation: None }
+    /// A request of these fields, pseudo-header fields first, names in lower case; all of them enter the server's dynamic table but those of the names
+    /// `written_out`, which stand in each request as they are.
+    pub(crate) fn new(fields: impl IntoIterator<Item = (&'static str, String)>, written_out: &'static [&'static str], body: Bytes) -> Self {
+        Self { fields: fields.into_iter().collect(), written_out, body, frames: Vec::new(), head_len: 0, generation: None }
     }
 
     pub(super) fn body(&self) -> &Bytes {
@@ -56,7 +59,11 @@ impl Request {
         let mut block = Vec::new();
         encoder.begin(&mut block);
         for (name, value) in &self.fields {
-            encoder.common_field(&mut block, name.as_bytes(), value.as_bytes());
+            if self.written_out.contains(name) {
+                encoder.field(&mut block, name.as_bytes(), value.as_bytes());
+            } else {
+                encoder.common_field(&mut block, name.as_bytes(), value.as_bytes());
+            }
         }
         // A block that has changed the server's table would change it again.
         self.generation = (encoder.generation() == before).then_some(before);

@@ -23,11 +23,17 @@ pub(super) enum Drain {
     Not,
     /// The first GOAWAY is out; streams that are opened meanwhile are served.
     Announced(Box<Announced>),
-    /// The last GOAWAY is out; streams above `last` are not served. The connection is not done before `until`.
-    Final {
-        last: u32,
-        until: Instant,
-    },
+    /// The last GOAWAY is out.
+    Final(Box<Final>),
+}
+
+/// The last GOAWAY.
+#[derive(Debug)]
+pub(super) struct Final {
+    /// Streams above it are not served.
+    last: u32,
+    /// The connection is not done before.
+    until: Instant,
 }
 
 /// The first GOAWAY.
@@ -55,10 +61,17 @@ impl Connection {
         self.drain = Drain::Announced(Box::new(Announced { deadline: self.now + self.limits.drain_ping_timeout, reason }));
     }
 
+    /// Ends the connection, whatever is under way: the peer is told by which limit, and that it has done nothing wrong.
+    pub fn cut(&mut self, limit: Violation) {
+        if self.closing.is_none() {
+            self.close(ErrorCode::NO_ERROR, limit.name(), Some(limit));
+        }
+    }
+
     /// Whether the connection has no more to do: it has failed; or no stream is open, and the peer knows that none would be served. What waits in
     /// the output is still to be sent.
     pub fn is_done(&self) -> bool {
-        self.closing.is_some() || (matches!(self.drain, Drain::Final { until, .. } if until <= self.now) && self.streams.is_empty())
+        self.closing.is_some() || (matches!(&self.drain, Drain::Final(said) if said.until <= self.now) && self.streams.is_empty())
     }
 
     /// Ends the stream at once.
@@ -72,13 +85,16 @@ impl Connection {
     pub(super) fn drain_deadline(&self) -> Option<Instant> {
         match &self.drain {
             Drain::Announced(announced) => Some(announced.deadline),
-            Drain::Final { until, .. } if *until > self.now => Some(*until),
-            Drain::Not | Drain::Final { .. } => None,
+            Drain::Final(said) if said.until > self.now => Some(said.until),
+            Drain::Not | Drain::Final(_) => None,
         }
     }
 
     /// Whether the acknowledgement was waited for.
     pub(super) fn ping_acked(&mut self, data: [u8; 8]) -> bool {
+        if self.keepalive.is_answered(data) {
+            return true;
+        }
         let awaited = data == DRAIN_PING && matches!(self.drain, Drain::Announced(_));
         if awaited {
             self.finish_drain();
@@ -90,7 +106,7 @@ impl Connection {
         if let Drain::Announced(announced) = &self.drain {
             let last = self.stream_id_last;
             frame::goaway(&mut self.out, last, ErrorCode::NO_ERROR, announced.reason.as_bytes());
-            self.drain = Drain::Final { last, until: self.now };
+            self.drain = Drain::Final(Box::new(Final { last, until: self.now }));
         }
     }
 
@@ -99,13 +115,13 @@ impl Connection {
         if matches!(self.drain, Drain::Not) {
             let last = self.stream_id_last;
             frame::goaway(&mut self.out, last, ErrorCode::NO_ERROR, b"");
-            self.drain = Drain::Final { last, until: self.now + PARTING_TIMEOUT };
+            self.drain = Drain::Final(Box::new(Final { last, until: self.now + PARTING_TIMEOUT }));
         }
     }
 
     /// Whether the stream was opened after we had said that it would not be served.
     pub(super) fn is_ignored(&self, id: u32) -> bool {
-        matches!(self.drain, Drain::Final { last, .. } if id > last)
+        matches!(&self.drain, Drain::Final(said) if id > said.last)
     }
 
     /// What a fault comes to. The application hears of it when it knows the stream.
@@ -149,6 +165,9 @@ impl Connection {
     pub(super) fn forget_stream(&mut self, key: StreamKey) {
         // A peer whose window of the connection is closed could have the queue grow by a stream that it resets, and another, and another.
         let Some(closed) = self.streams.close(key) else { return };
+        if self.streams.is_empty() {
+            self.idle_since = self.now;
+        }
         if closed.was_queued {
             self.sendable.retain(|queued| *queued != key);
         }
@@ -159,7 +178,7 @@ impl Connection {
 
     pub(super) fn close(&mut self, code: ErrorCode, reason: &'static str, violation: Option<Violation>) {
         // What has been said of the last stream is never taken back (6.8).
-        let last = if let Drain::Final { last, .. } = self.drain { last } else { self.stream_id_last };
+        let last = if let Drain::Final(said) = &self.drain { said.last } else { self.stream_id_last };
         frame::goaway(&mut self.out, last, code, reason.as_bytes());
         if let Some(violation) = violation {
             self.violations.push(violation);

@@ -2,11 +2,13 @@
 //!
 //! * `receive` cuts the input into frames, and gives DATA on as it comes; `requests` are header blocks, and `heads` those that are known; `control` are the
 //!   other frames.
-//! * `send` writes answers, within the peer's windows; `close` is how streams and the connection end; `time` is what happens by itself.
+//! * `send` writes answers, within the peer's windows; `close` is how streams and the connection end; `time` is what happens by itself, `keepalive` whether the
+//!   peer is still there.
 
 mod close;
 mod control;
 mod heads;
+mod keepalive;
 mod receive;
 mod requests;
 mod send;
@@ -29,6 +31,7 @@ use super::{ErrorCode, Head};
 use close::Drain;
 use control::Pings;
 use heads::HeadCache;
+use keepalive::Keepalive;
 use receive::{DataFrame, Opening};
 use requests::HeaderBlock;
 use send::StaticBlock;
@@ -157,6 +160,9 @@ pub struct Connection {
     events: Queue<Event<'static>>,
 
     pings: Pings,
+    keepalive: Keepalive,
+    /// When the last stream ended, or the connection began.
+    idle_since: Instant,
     drain: Drain,
     /// The peer has said that it will open no more streams.
     peer_goes_away: bool,
@@ -219,6 +225,8 @@ impl Connection {
             sendable: Queue::default(),
             events: Queue::default(),
             pings: Pings::default(),
+            keepalive: Keepalive::new(now),
+            idle_since: now,
             drain: Drain::Not,
             peer_goes_away: false,
             closing: None,
@@ -245,6 +253,11 @@ impl Connection {
     /// How many streams are open: those whose answer waits for the peer's windows among them.
     pub fn n_streams(&self) -> usize {
         self.streams.len()
+    }
+
+    /// Since when no stream has been open. `None`: one is, or the connection is on its way out.
+    pub fn idle_since(&self) -> Option<Instant> {
+        (self.streams.is_empty() && matches!(self.drain, Drain::Not) && self.closing.is_none()).then_some(self.idle_since)
     }
 
     /// Why the connection ends, once it does. All streams are gone then; what waits in the output is still to be sent.

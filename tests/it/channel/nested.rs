@@ -6,11 +6,12 @@ use loopswap::client::{Channel, Endpoint};
 use loopswap::greeter::stock::greeter_server::{Greeter as TonicGreeter, GreeterServer as TonicGreeterServer};
 use loopswap::greeter::{Greeter, GreeterClient, GreeterServer, HelloReply, HelloRequest};
 use loopswap::rt::Worker;
-use loopswap::{Error, Loop, Request, Response, Router, Running, Server, Started, Status, current_deadline};
+use loopswap::{Request, Response, Router, Server, Status, current_deadline};
 use rustix::process::Signal;
 use tonic::Code;
 
 use crate::examples::example;
+use crate::leaks::{Hosted, host, host_with};
 use crate::support::{block_on, client, eventually, hello, serve, serve_puppet, served};
 
 crate::on_every_loop!(
@@ -43,15 +44,14 @@ impl TonicGreeter for Relay {
 }
 
 /// A relay to `upstream`, as a local service or as one of tonic's, on this loop and engine.
-fn relay(runtime: &str, engine: &str, is_tonics: bool, upstream: Endpoint) -> Running {
+fn relay(runtime: &str, engine: &str, is_tonics: bool, upstream: Endpoint) -> Hosted {
     let server = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine.parse().expect("an engine"));
-    let start = async move |_: &Worker| {
-        let channel = upstream.clone().connect_lazy()?;
+    host_with(server, runtime, async move |_: &Worker| {
+        let channel = upstream.clone().connect_lazy().expect("a loop runs");
         let relay = Relay { upstream: GreeterClient::new(channel.clone()) };
         let router = if is_tonics { Router::new().add_tonic(TonicGreeterServer::new(relay)) } else { GreeterServer::new(relay).into() };
-        Ok::<_, Error>(Started::new(router).on_stop(async move { channel.close().await }))
-    };
-    server.start_with(Loop::choose(runtime).expect("it is built in"), start).expect("it starts")
+        (router, async move { channel.close().await })
+    })
 }
 
 fn each_way(mut case: impl FnMut(&'static str, bool)) {
@@ -62,13 +62,8 @@ fn each_way(mut case: impl FnMut(&'static str, bool)) {
     }
 }
 
-fn ends(server: Running) {
-    server.handle().drain();
-    server.wait().expect("nothing had to be cut");
-}
-
 /// A server whose reply is how long its call may still take.
-fn upstream(runtime: &str) -> Running {
+fn upstream(runtime: &str) -> Hosted {
     struct Told;
     impl Greeter for Told {
         async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
@@ -77,11 +72,11 @@ fn upstream(runtime: &str) -> Running {
         }
     }
     let server = Server::builder().listen("127.0.0.1:0").workers(1);
-    server.start(Loop::choose(runtime).expect("it is built in"), |_| GreeterServer::new(Told)).expect("it starts")
+    host(server, runtime, |_| GreeterServer::new(Told))
 }
 
 /// What the upstream is told of a call that may take this long.
-fn told(relay: &Running, timeout: Option<Duration>) -> String {
+fn told(relay: &Hosted, timeout: Option<Duration>) -> String {
     let mut request = tonic::Request::new(HelloRequest { name: "Joe".into(), sleep_millisecond: 0 });
     timeout.into_iter().for_each(|timeout| request.set_timeout(timeout));
     let addr = relay.local_addr().as_tcp().expect("it listens on TCP");
@@ -96,8 +91,6 @@ fn the_deadline_goes_onward(runtime: &'static str) {
         let ms: u64 = told(&relay, Some(Duration::from_secs(300))).parse().expect("it is told");
         assert!((200_000..=300_000).contains(&ms), "{engine}: {ms} ms");
         assert_eq!(told(&relay, None), "for ever", "{engine}");
-        ends(relay);
-        ends(upstream);
     });
 }
 
@@ -105,8 +98,6 @@ fn a_deadline_stays_here_when_it_is_told_to(runtime: &'static str) {
     let upstream = upstream(runtime);
     let relay = relay(runtime, "native", false, super::endpoint(upstream.local_addr()).inherit_deadlines(false));
     assert_eq!(told(&relay, Some(Duration::from_secs(300))), "for ever");
-    ends(relay);
-    ends(upstream);
 }
 
 /// The upstream takes an hour; the handler's deadline ends the call, here and there.
@@ -123,8 +114,6 @@ fn the_deadline_ends_what_was_called(runtime: &'static str) {
         assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled), "{engine}: {status:?}");
         assert!(start.elapsed() >= Duration::from_millis(299));
         eventually("the upstream's handler ends", || (puppet.ended.lock().unwrap().len() == 1).then_some(()));
-        ends(relay);
-        ends(upstream);
     });
 }
 
@@ -145,8 +134,7 @@ fn a_deadline_is_that_of_its_call_alone(runtime: &'static str) {
     }
     for engine in ["native", "hyper"] {
         let server = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine.parse().expect("an engine"));
-        let event_loop = Loop::choose(runtime).expect("it is built in");
-        let server = server.start(event_loop, |_| GreeterServer::new(Says)).expect("it starts");
+        let server = host(server, runtime, |_| GreeterServer::new(Says));
         block_on(async {
             let client = client(server.local_addr().as_tcp().unwrap()).await;
             let calls = (0..6).map(|n| {
@@ -161,7 +149,6 @@ fn a_deadline_is_that_of_its_call_alone(runtime: &'static str) {
                 assert_eq!(message, "None", "{engine}: a task is no part of its call");
             }
         });
-        ends(server);
     }
 }
 
@@ -187,8 +174,6 @@ fn a_cancelled_call_cancels_what_it_has_called(runtime: &'static str) {
                 ::tokio::time::sleep(Duration::from_millis(1)).await;
             }
         });
-        ends(server);
-        ends(upstream);
     });
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::thread;
 
 use loopswap::greeter::{GreeterServer, Hello};
-use loopswap::{Health, Loop, Running, Server};
+use loopswap::{Health, Server};
 use tonic::Code;
 
 use super::ServingStatus::{NotServing, ServiceUnknown, Serving, Unknown};
 use super::{Client, GREETER};
+use crate::leaks::{Hosted, host};
 use crate::support::{block_on, serve};
 
 crate::on_every_loop_and_engine!(
@@ -24,11 +25,11 @@ fn the_binary_serves_as_a_whole_and_each_service(runtime: &str, engine: &str) {
     let server = serve(runtime, &["--http2", engine]);
     block_on(async {
         let client = Client::new(server.addr()).await;
-        for service in ["", GREETER] {
+        for service in ["", GREETER, Health::NAME] {
             assert_eq!(client.check(service).await.unwrap(), Serving, "`{service}`");
             client.watch(service).await.says(Serving).await;
         }
-        assert_eq!(client.list().await.unwrap(), BTreeMap::from([(String::new(), Serving), (GREETER.into(), Serving)]));
+        assert_eq!(client.list().await.unwrap(), BTreeMap::from(["", GREETER, Health::NAME].map(|service| (service.into(), Serving))));
     });
 }
 
@@ -61,10 +62,10 @@ fn it_can_be_left_out(runtime: &str, engine: &str) {
 }
 
 /// A server in this process, whose health is ours to set.
-fn start(runtime: &str, engine: &str) -> (Running, Health, std::net::SocketAddr) {
+fn start(runtime: &str, engine: &str) -> (Hosted, Health, std::net::SocketAddr) {
     let health = Health::new();
     let builder = Server::builder().listen("127.0.0.1:0").workers(2).http2(engine.parse().unwrap()).health(health.clone());
-    let running = builder.start(Loop::choose(runtime).unwrap(), |_| GreeterServer::new(Hello)).expect("the loop runs here");
+    let running = host(builder, runtime, |_| GreeterServer::new(Hello));
     let addr = running.local_addr().as_tcp().unwrap();
     (running, health, addr)
 }

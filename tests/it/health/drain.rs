@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use loopswap::greeter::{GreeterServer, Hello};
-use loopswap::{ErrorKind, Loop, Router, Server};
+use loopswap::{ErrorKind, Router, Server};
 use prost::Message;
 use rustix::process::Signal;
 use tonic::Code;
@@ -11,6 +11,7 @@ use tonic::Code;
 use super::ServingStatus::{NotServing, ServiceUnknown, Serving};
 use super::proto::{HealthCheckRequest, HealthCheckResponse};
 use super::{Client, GREETER, Watch};
+use crate::leaks::host;
 use crate::raw::{Connection, Fields, ping_ack, prefixed};
 use crate::support::{block_on, serve};
 
@@ -93,10 +94,8 @@ fn a_stop_ends_watches_too(runtime: &str, engine: &str) {
 fn tonics_health_holds_up_the_drain(runtime: &str, engine: &str) {
     let (reporter, health) = tonic_health::server::health_reporter();
     let builder = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine.parse().unwrap());
-    let running = builder
-        .drain_timeout(Duration::from_millis(500))
-        .start(Loop::choose(runtime).unwrap(), move |_| Router::new().add(GreeterServer::new(Hello)).add_tonic(health.clone()))
-        .expect("the loop runs here");
+    let builder = builder.drain_timeout(Duration::from_millis(500));
+    let running = host(builder, runtime, move |_| Router::new().add(GreeterServer::new(Hello)).add_tonic(health.clone()));
     let addr = running.local_addr().as_tcp().unwrap();
     let took = block_on(async {
         let client = Client::new(addr).await;

@@ -26,6 +26,7 @@ fn calls_of_any_size_on_both_engines(runtime: &str) {
     for engine in ["native", "hyper"] {
         let server = serve(runtime, &["--http2", engine]);
         load(runtime, server.addr(), &["-c", "50", "--connections", "3", "-n", "2000", "--warmup", "50"]).is_right(2000);
+        load(runtime, server.addr(), &["-c", "50", "-n", "500", "--like-h2load"]).is_right(500);
         for (payload, n) in [("16", 500), ("1024", 500), ("65536", 100), ("1000000", 10)] {
             load(runtime, server.addr(), &["-c", "10", "-n", &n.to_string(), "--payload", payload]).is_right(n);
         }

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use crate::support::{Served, serve};
 
 pub(crate) use call::{Fields, announced, call, hello, prefixed};
-pub(crate) use connection::{Connection, PREFACE};
+pub(crate) use connection::{Connection, PREFACE, read_frame};
 pub(crate) use frame::*;
 pub(crate) use hpack::Block;
 pub(crate) use response::{Response, status};
@@ -43,6 +43,20 @@ macro_rules! on_every_engine {
     ($($cases:tt)*) => { $crate::raw::on_every_engine!(with $crate::raw::run; $($cases)*); };
 }
 pub(crate) use on_every_engine;
+
+/// As [`on_every_engine`], with each loop for the engine on hyper, too.
+macro_rules! on_every_loop_and_engine {
+    ($($case:ident $(($why:literal))?),* $(,)?) => {
+        $crate::raw::on_every_engine!($($case $(($why))?),*);
+        mod hyper_on_tokio_uring {
+            $(#[test] $(#[ignore = $why])? fn $case() { $crate::raw::run($crate::raw::Target { runtime: "tokio-uring", engine: "hyper" }, super::$case); })*
+        }
+        mod hyper_on_glommio {
+            $(#[test] $(#[ignore = $why])? fn $case() { $crate::raw::run($crate::raw::Target { runtime: "glommio", engine: "hyper" }, super::$case); })*
+        }
+    };
+}
+pub(crate) use on_every_loop_and_engine;
 
 /// A loop and an engine.
 #[derive(Clone, Copy, Debug)]

@@ -79,6 +79,25 @@ impl Response {
         self.blocks.last()?.iter().find_map(|(known, value)| (known == name).then_some(&value[..]))
     }
 
+    /// A field of the first block.
+    pub(crate) fn head_field(&self, name: &str) -> Option<&str> {
+        self.blocks.first()?.iter().find_map(|(known, value)| (known == name).then_some(&value[..]))
+    }
+
+    /// The messages of the body, each with its flag.
+    pub(crate) fn messages(&self) -> Vec<(u8, &[u8])> {
+        let mut rest = &self.body[..];
+        let mut messages = Vec::new();
+        while let Some((prefix, behind)) = rest.split_first_chunk::<5>() {
+            let len = u32::from_be_bytes(prefix[1..].try_into().expect("four bytes")) as usize;
+            let (message, behind) = behind.split_at_checked(len).unwrap_or_else(|| panic!("a message is cut off in {self:?}"));
+            messages.push((prefix[0], message));
+            rest = behind;
+        }
+        assert!(rest.is_empty(), "a prefix is cut off in {self:?}");
+        messages
+    }
+
     /// `grpc-status` of a response that ended in an orderly way.
     pub(crate) fn grpc(&self) -> Option<u32> {
         self.field("grpc-status").filter(|_| self.ended)?.parse().ok()

@@ -16,11 +16,12 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::pki::{Identity, Pki, Use, read};
 use crate::channel::on_loop;
+use crate::leaks::Hosted;
 use crate::support::{Puppet, serve_puppet};
 
 crate::on_every_loop!(calls_and_large_messages, shows_its_certificate, is_told_why_it_is_refused, says_why_there_is_no_tls, says_goodbye);
 
-fn serve(runtime: &str, engine: Http2, pki: &Pki, mutual: bool) -> (loopswap::Running, Puppet) {
+fn serve(runtime: &str, engine: Http2, pki: &Pki, mutual: bool) -> (Hosted, Puppet) {
     let tls = pki.server().tls();
     let tls = if mutual { tls.client_ca_file(pki.ca()) } else { tls };
     serve_puppet(runtime, |builder| builder.http2(engine).tls(tls))

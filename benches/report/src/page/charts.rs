@@ -141,8 +141,9 @@ fn split(page: &mut String, run: &Run) {
 
 /// One group of shapes that differ in their connections alone, the one with the most of them; a picture for each engine.
 fn scaling(page: &mut String, run: &Run) {
+    // As many in flight, spread over the connections; one each where there are more connections than that.
     let alike = |one: &Shape, other: &Shape| {
-        one.handler == Handler::Nothing && other.handler == Handler::Nothing && one.in_flight == other.in_flight
+        one.handler == Handler::Nothing && other.handler == Handler::Nothing && other.in_flight == one.in_flight.max(other.connections)
     };
     let Some(model) = run
         .shapes
@@ -165,7 +166,7 @@ fn scaling(page: &mut String, run: &Run) {
     }
     let _ = write!(
         page,
-        "<h3>With more connections</h3>\n<p>{} calls in flight, spread over the connections. Medians; the whiskers are the least and the greatest round.</p>\n<div class=\"pictures large\">\n",
+        "<h3>With more connections</h3>\n<p>{} calls in flight, spread over the connections; where these are more, one on each. Medians; the whiskers are the least and the greatest round.</p>\n<div class=\"pictures large\">\n",
         model.in_flight
     );
     for (metric, what, id) in [(Metric::Cpu, "CPU of the server, µs a call", "cpu"), (Metric::Rate, "Requests a second", "rate")] {

@@ -60,7 +60,7 @@ fn settings(entries: &[(u16, u32)]) -> Vec<u8> {
 
 fn request(body: &[u8]) -> Request {
     let fields = [(":method", "POST"), (":scheme", "http"), (":path", "/a.B/C"), (":authority", "here"), ("te", "trailers")];
-    Request::new(fields.map(|(name, value)| (name, value.to_owned())), Bytes::copy_from_slice(body))
+    Request::new(fields.map(|(name, value)| (name, value.to_owned())), &[], Bytes::copy_from_slice(body))
 }
 
 /// A client whose preface is out, and which knows the server's SETTINGS.
@@ -184,10 +184,30 @@ fn a_smaller_table_of_the_server_is_followed() {
 }
 
 #[test]
+fn what_is_written_out_stands_in_each_request() {
+    let mut client = opened(&[]);
+    let fields = [(":method", "POST"), (":path", "/a.B/C"), ("te", "trailers"), ("content-length", "1")];
+    let fields = fields.map(|(name, value)| (name, value.to_owned()));
+    let mut request = Request::new(fields, &[":path", "content-length"], Bytes::from_static(b"x"));
+    let mut decoder = Decoder::new(4096);
+    let mut lens = Vec::new();
+    for _ in 0..3 {
+        client.open(&mut request);
+        let block = frames(&client.take_output(Vec::new()))[0].1.clone();
+        let mut found = Vec::new();
+        decoder.decode(&block, |field| found.push(String::from_utf8_lossy(field.value).into_owned())).unwrap();
+        assert_eq!(found, ["POST", "/a.B/C", "trailers", "1"]);
+        lens.push(block.len());
+    }
+    // An index each for the method and `te`; path and length as they are, each behind the index of its name and its own length.
+    assert_eq!(lens[1..], [13, 13], "the first has `te` in full: {lens:?}");
+}
+
+#[test]
 fn a_long_header_block_is_continued() {
     let mut client = opened(&[]);
     let path = format!("/{}", "{}".repeat(20_000));
-    let mut request = Request::new([(":method", "POST".into()), (":path", path.clone())], Bytes::from_static(b"x"));
+    let mut request = Request::new([(":method", "POST".into()), (":path", path.clone())], &[], Bytes::from_static(b"x"));
     for id in [1, 3] {
         client.open(&mut request);
         let out = client.take_output(Vec::new());

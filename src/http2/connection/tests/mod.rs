@@ -1,11 +1,13 @@
 //! The connection without I/O: any split of the input, windows, time, and every limit. What a frame means on the wire is tested there, by raw frames
-//! against the running server.
+//! against the running server. `keepalive` is what the connection asks by itself.
+
+mod keepalive;
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::super::frame::{self, FrameHeader, HEADER_BYTES, PREFACE, flag, kind};
-use super::super::{Connection, ErrorCode, Event, Field, Fields, Head, Indexing, Limits, StreamKey, Violation};
+use crate::http2::frame::{self, FrameHeader, HEADER_BYTES, PREFACE, flag, kind};
+use crate::http2::{Connection, ErrorCode, Event, Field, Fields, Head, Indexing, Limits, StreamKey, Violation};
 
 /// A request for `/`, without a body to come or with one: indexed fields and two literals.
 const BLOCK: &[u8] = &[0x83, 0x86, 0x84, 0x41, 0x01, b'a', 0x40, 0x01, b'n', 0x01, b'v'];
@@ -560,7 +562,7 @@ fn frames_for_streams_that_are_gone() {
 #[test]
 fn static_blocks_follow_the_table() {
     let mut peer = Peer::open(Limits::default());
-    let mut decoder = super::super::hpack::Decoder::new(4096);
+    let mut decoder = crate::http2::hpack::Decoder::new(4096);
     let mut lengths = Vec::new();
     for i in 0..6 {
         if i == 3 {

@@ -1,0 +1,176 @@
+//! The metrics of a server: what its workers have counted, gathered when it is asked for.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tonic::Code;
+
+use crate::observe::counts::{BOUNDS, MethodCounts, N_CODES, WorkerCounts};
+use crate::observe::process;
+use crate::observe::text::{Text, TextFormat, Type, code_name};
+use crate::server::{Counters, Phase};
+
+/// The metrics of a server, in the text formats of Prometheus: see [`Builder::metrics`](crate::Builder::metrics). Clones are the same.
+///
+/// The names are those of the gRPC ecosystem's conventions where it has any; `docs/guide/observe.md` lists them.
+#[derive(Clone, Default)]
+pub struct Metrics {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    workers: Vec<Arc<WorkerCounts>>,
+    source: Option<Source>,
+}
+
+/// What a server tells of itself beside its workers' figures, once it listens.
+pub(crate) struct Source {
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) orders: watch::Receiver<Phase>,
+}
+
+impl Metrics {
+    /// Metrics of no server yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether the server serves: all of its workers listen, and it was not told to end.
+    pub fn is_serving(&self) -> bool {
+        self.shared().source.as_ref().is_some_and(|source| *source.orders.borrow() == Phase::Serving)
+    }
+
+    /// All metrics as they are now, those of the process included.
+    pub fn render(&self, format: TextFormat) -> String {
+        let mut text = Text::new(format);
+        {
+            let shared = self.shared();
+            write_calls(&mut text, &shared.workers);
+            write_connections(&mut text, &shared.workers);
+            if let Some(source) = &shared.source {
+                write_limits(&mut text, &source.counters);
+            }
+        }
+        text.family("loopswap_serving", Type::Gauge, "Whether the server serves: 0 before all workers listen, and from the drain's start.");
+        text.sample("loopswap_serving", &[], u8::from(self.is_serving()));
+        text.family("loopswap_build_info", Type::Gauge, "The version of loopswap; always 1.");
+        text.sample("loopswap_build_info", &[("version", &env!("CARGO_PKG_VERSION"))], 1);
+        process::write(&mut text);
+        text.finish()
+    }
+
+    /// A server is about to start: what an earlier one has counted is forgotten.
+    pub(crate) fn begin(&self) {
+        *self.shared() = Shared::default();
+    }
+
+    /// The server listens.
+    pub(crate) fn attach(&self, source: Source) {
+        self.shared().source = Some(source);
+    }
+
+    pub(super) fn add_worker(&self, worker: Arc<WorkerCounts>) {
+        let mut shared = self.shared();
+        shared.workers.push(worker);
+        shared.workers.sort_by_key(|worker| worker.worker);
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").field("is_serving", &self.is_serving()).finish_non_exhaustive()
+    }
+}
+
+/// Writes the families of calls.
+fn write_calls(text: &mut Text, workers: &[Arc<WorkerCounts>]) {
+    text.family("grpc_server_started", Type::Counter, "Calls that were begun.");
+    each_method(workers, |labels, _, method| text.sample("grpc_server_started_total", labels, method.started.get()));
+
+    text.family("grpc_server_handled", Type::Counter, "Calls that have ended, by status code, whatever has ended them.");
+    each_method(workers, |labels, _, method| {
+        for (code, n) in (0..N_CODES).map(|code| (code, method.handled[code].get())) {
+            // Of each method at least the good ones, so that rates begin at 0.
+            if n > 0 || code == Code::Ok as usize {
+                let code = code_name(Code::from(code as i32));
+                text.sample("grpc_server_handled_total", &[labels, &[("grpc_code", &code)]].concat(), n);
+            }
+        }
+    });
+
+    text.family("grpc_server_msg_received", Type::Counter, "Messages of requests that have come whole.");
+    each_method(workers, |labels, _, method| text.sample("grpc_server_msg_received_total", labels, method.messages_received.get()));
+
+    text.family("grpc_server_msg_sent", Type::Counter, "Messages of answers.");
+    each_method(workers, |labels, _, method| text.sample("grpc_server_msg_sent_total", labels, method.messages_sent.get()));
+
+    text.family("grpc_server_in_flight", Type::Gauge, "Calls under way.");
+    each_method(workers, |labels, unnamed, method| {
+        // A call may end between the two reads.
+        let n_handled = method.n_handled();
+        text.sample("grpc_server_in_flight", labels, method.started.get().saturating_sub(n_handled) + unnamed);
+    });
+
+    text.family("grpc_server_handling_seconds", Type::Histogram, "From the arrival of a call's head to the end of its answer, in seconds.");
+    each_method(workers, |labels, _, method| {
+        let mut n = 0;
+        for (place, count) in method.took.iter().enumerate() {
+            n += count.get();
+            let bound = BOUNDS.get(place).map_or("+Inf".into(), |bound| bound.as_secs_f64().to_string());
+            text.sample("grpc_server_handling_seconds_bucket", &[labels, &[("le", &bound)]].concat(), n);
+        }
+        text.sample("grpc_server_handling_seconds_sum", labels, method.took_ns.get() as f64 / 1e9);
+        text.sample("grpc_server_handling_seconds_count", labels, n);
+    });
+}
+
+/// Calls `see` with the labels of each method of each worker, the number of calls under way that are counted nowhere else, and the method's figures.
+fn each_method(workers: &[Arc<WorkerCounts>], mut see: impl FnMut(&[(&str, &dyn fmt::Display)], u64, &MethodCounts)) {
+    for worker in workers {
+        for (place, method) in worker.methods().iter().enumerate() {
+            let kind = method.name.kind.name();
+            let labels: [(&str, &dyn fmt::Display); 5] = [
+                ("grpc_type", &kind),
+                ("grpc_service", &method.name.service),
+                ("grpc_method", &method.name.method),
+                ("loop", &worker.runtime),
+                ("worker", &worker.worker),
+            ];
+            see(&labels, if place == 0 { worker.n_unnamed.get() } else { 0 }, method);
+        }
+    }
+}
+
+/// Writes the families of connections.
+fn write_connections(text: &mut Text, workers: &[Arc<WorkerCounts>]) {
+    let mut family = |name: &str, kind: Type, help: &str, get: fn(&WorkerCounts) -> u64| {
+        text.family(name, kind, help);
+        let name = if kind == Type::Counter { format!("{name}_total") } else { name.to_owned() };
+        for worker in workers {
+            text.sample(&name, &[("loop", &worker.runtime), ("worker", &worker.worker)], get(worker));
+        }
+    };
+    family("loopswap_connections_accepted", Type::Counter, "Connections that were accepted.", |worker| worker.connections_accepted.get());
+    family("loopswap_connections_open", Type::Gauge, "Connections that are open.", n_open);
+    family("loopswap_received_bytes", Type::Counter, "Bytes of HTTP/2 that were received.", |worker| worker.bytes_received.get());
+    family("loopswap_sent_bytes", Type::Counter, "Bytes of HTTP/2 that were handed to sockets.", |worker| worker.bytes_sent.get());
+}
+
+fn n_open(worker: &WorkerCounts) -> u64 {
+    let n_closed = worker.connections_closed.get();
+    worker.connections_accepted.get().saturating_sub(n_closed)
+}
+
+/// Writes how often peers have reached each limit.
+fn write_limits(text: &mut Text, counters: &Counters) {
+    text.family("loopswap_limit_reached", Type::Counter, "How often peers have reached each limit of the server.");
+    for (limit, n) in counters.all() {
+        text.sample("loopswap_limit_reached_total", &[("limit", &limit)], n);
+    }
+}

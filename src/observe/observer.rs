@@ -1,0 +1,184 @@
+//! What a worker looks at its calls and connections with.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use loopswap_rt::Runtime;
+use tracing::Span;
+
+use crate::grpc::{Head, Kind, Peer, Route};
+use crate::observe::Metrics;
+use crate::observe::counts::{MethodCounts, Name, WorkerCounts};
+use crate::service::Router;
+
+/// The target of the spans of calls, and of the line that each of them ends with.
+pub(crate) const CALLS: &str = "loopswap::calls";
+
+/// Methods that a worker tells apart. What its services are made of is far below; so it bounds services that answer whatever they are asked.
+const METHODS_MAX: usize = 1000;
+
+/// How much of a path a span has: real ones are shorter, and others may be as long as a header list.
+const PATH_BYTES_MAX: usize = 256;
+
+/// What is wanted of a server's observers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) metrics: Option<Metrics>,
+    /// A span each call.
+    pub(crate) spans: bool,
+}
+
+/// An observer: one a worker, on its thread.
+pub(crate) struct Observer {
+    router: Router,
+    counts: Arc<WorkerCounts>,
+    /// Those of `counts`, to be reached without its lock, by what a [`Label`] says.
+    methods: RefCell<Vec<Arc<MethodCounts>>>,
+    /// Where in `methods` a path's is.
+    places: RefCell<HashMap<Box<[u8]>, usize>>,
+    spans: bool,
+    runtime: &'static str,
+    worker: usize,
+    clock: Box<dyn Fn() -> Instant>,
+}
+
+/// Which method's a call is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Label {
+    /// The one in this place.
+    Known(usize),
+    /// A service of tonic's is asked for this path, and whether it has such a method is known once it has answered.
+    Asked(Box<[u8]>),
+}
+
+impl Label {
+    /// No method that is known.
+    pub(super) const UNKNOWN: Self = Self::Known(0);
+}
+
+impl Observer {
+    /// The observer of a worker of this number, on this loop. `None`, if nothing is wanted.
+    pub(crate) fn new<R: Runtime>(wanted: &Wanted, runtime: &R, worker: usize, router: &Router) -> Option<Rc<Self>> {
+        if wanted.metrics.is_none() && !wanted.spans {
+            return None;
+        }
+        let counts = Arc::new(WorkerCounts::new(R::NAME, worker));
+        let observer = Self {
+            router: router.clone(),
+            counts: Arc::clone(&counts),
+            methods: RefCell::default(),
+            places: RefCell::default(),
+            spans: wanted.spans,
+            runtime: R::NAME,
+            worker,
+            clock: {
+                let runtime = runtime.clone();
+                Box::new(move || runtime.now())
+            },
+        };
+        observer.add(MethodCounts::new(Name::unknown()));
+        for (path, kind) in router.methods() {
+            observer.learn(path, kind);
+        }
+        if let Some(metrics) = &wanted.metrics {
+            metrics.add_worker(counts);
+        }
+        Some(Rc::new(observer))
+    }
+
+    /// A connection was taken.
+    pub(crate) fn connection_opened(&self) {
+        self.counts.connections_accepted.add(1);
+    }
+
+    /// It is gone.
+    pub(crate) fn connection_closed(&self) {
+        self.counts.connections_closed.add(1);
+    }
+
+    /// Bytes of HTTP/2 that have come.
+    pub(crate) fn received(&self, n_bytes: usize) {
+        self.counts.bytes_received.add(n_bytes as u64);
+    }
+
+    /// Bytes of HTTP/2 that were handed to the socket.
+    pub(crate) fn sent(&self, n_bytes: usize) {
+        self.counts.bytes_sent.add(n_bytes as u64);
+    }
+
+    /// What a call with this head, which was judged, is counted under.
+    pub(super) fn label(&self, head: &Head) -> Label {
+        match head.label(|path| self.place(path)) {
+            Some(place) => Label::Known(place),
+            None => Label::Asked(head.path().into()),
+        }
+    }
+
+    /// The figures in this place.
+    #[inline]
+    pub(super) fn with_method<T>(&self, place: usize, use_it: impl FnOnce(&MethodCounts) -> T) -> T {
+        use_it(&self.methods.borrow()[place])
+    }
+
+    /// The figures of the worker.
+    pub(super) fn counts(&self) -> &WorkerCounts {
+        &self.counts
+    }
+
+    /// There is such a method. Its place; the first one's, if there are too many to tell apart.
+    pub(super) fn learn(&self, path: &[u8], kind: Kind) -> usize {
+        if let Some(place) = self.places.borrow().get(path) {
+            return *place;
+        }
+        let place = self.methods.borrow().len();
+        if place > METHODS_MAX {
+            return 0;
+        }
+        self.add(MethodCounts::new(Name::of(path, kind)));
+        self.places.borrow_mut().insert(path.into(), place);
+        place
+    }
+
+    /// The time, by the loop's clock.
+    pub(super) fn now(&self) -> Instant {
+        (self.clock)()
+    }
+
+    /// Whether calls have spans.
+    #[inline]
+    pub(super) fn has_spans(&self) -> bool {
+        self.spans
+    }
+
+    /// The span of a call. Without a head it was refused for that.
+    pub(super) fn span(&self, head: Option<&Head>, peer: Option<&Peer>) -> Span {
+        let path = head.map_or(&b""[..], Head::path);
+        let method = String::from_utf8_lossy(&path[..path.len().min(PATH_BYTES_MAX)]);
+        let peer = peer.map(|peer| tracing::field::display(&peer.remote));
+        tracing::info_span!(target: CALLS, "call", %method, peer, loop = self.runtime, worker = self.worker)
+    }
+
+    /// Where a path is counted; `None` while that is to be found out.
+    fn place(&self, path: &[u8]) -> Option<usize> {
+        let known = self.places.borrow().get(path).copied();
+        known.or_else(|| match self.router.route(path) {
+            Some(Route::Tonic(_)) => None,
+            _ => Some(0),
+        })
+    }
+
+    fn add(&self, method: MethodCounts) {
+        let method = Arc::new(method);
+        self.counts.methods().push(Arc::clone(&method));
+        self.methods.borrow_mut().push(method);
+    }
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Observer").field("worker", &self.worker).field("spans", &self.spans).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,104 @@
+//! A worker that has fallen behind refuses what it has no time for, and does well what it does: at twice what it can do, calls that are answered in time are as many
+//! as at its best, where without shedding nearly all come too late.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::raw::{Connection, call, status};
+use crate::support::{Served, eventually, loopswap, output};
+
+use super::{assert_refused, busy};
+
+crate::on_every_loop_and_engine!(
+    a_batch_that_takes_too_long_is_cut_short,
+    goodput_at_twice_the_capacity_is_that_at_the_capacity,
+    without_shedding_it_falls_short,
+);
+
+/// One call blocks the loop, and those that were read with it, whose handlers have not begun, are refused.
+fn a_batch_that_takes_too_long_is_cut_short(runtime: &str, engine: &str) {
+    let mut server = busy(runtime, engine, &["--shed-lag-ms", "100", "--compute-us", "0"]);
+    let mut connection = Connection::open(server.addr(), &[]);
+    connection.greets();
+    let streams: Vec<_> = (0..6).map(|_| connection.new_stream()).collect();
+    // In one write, and so in one read.
+    connection
+        .send(streams.iter().flat_map(|stream| if *stream == streams[0] { call(*stream, "block", 500) } else { call(*stream, "Joe", 0) }));
+    connection.is_greeted(streams[0], "block");
+    for stream in &streams[1..] {
+        let response = connection.response(*stream);
+        assert_refused(&response, "fallen_behind: ");
+        assert_eq!(response.field("grpc-retry-pushback-ms"), Some("1000"), "{response:?}");
+    }
+    // It has caught up.
+    eventually("calls are served again", || {
+        let stream = connection.hello("Joe", 0);
+        (connection.response(stream).grpc() == Some(status::OK)).then_some(())
+    });
+    drop(connection);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(server.stdout().wait_for("fallen_behind").is_some(), "it is counted");
+}
+
+/// Of each call of an open loop at twice the capacity.
+const DEADLINE: &str = "100ms";
+
+/// The load is spread over so many connections, each with as many calls at a time as are allowed: the client never waits for the server.
+const CONNECTIONS: &str = "8";
+const IN_FLIGHT: &str = "1600";
+
+/// On a machine that is busy with other things a try may go wrong; a server that sheds badly goes wrong each time.
+const TRIES_MAX: usize = 5;
+
+/// These measure, so they go one by one.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn goodput_at_twice_the_capacity_is_that_at_the_capacity(runtime: &str, engine: &str) {
+    some_try(|| goodput(runtime, engine, &["--shed-lag-ms", "20"]), |goodput| goodput >= 0.8);
+}
+
+/// Else the test above would show nothing.
+fn without_shedding_it_falls_short(runtime: &str, engine: &str) {
+    some_try(|| goodput(runtime, engine, &[]), |goodput| goodput < 0.8);
+}
+
+fn some_try(measure: impl Fn() -> f64, is_right: impl Fn(f64) -> bool) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut tries = Vec::new();
+    while tries.len() < TRIES_MAX {
+        let measured = measure();
+        if is_right(measured) {
+            return;
+        }
+        tries.push(measured);
+    }
+    panic!("goodput, as a share of the capacity: {tries:?}");
+}
+
+/// How much of what a worker can do it does well when twice as much is asked of it: calls that are answered with OK within their deadline.
+fn goodput(runtime: &str, engine: &str, args: &[&str]) -> f64 {
+    let server = busy(runtime, engine, &[args, &["--compute-us", "1000"]].concat());
+    load(&server, &["-n", "100", "-c", "8", "--connections", CONNECTIONS]);
+    let (capacity, _) = load(&server, &["-z", "1s", "-c", "8", "--connections", CONNECTIONS]);
+    let rps = (2.0 * capacity).round().to_string();
+    let (good, report) = load(&server, &["-z", "2s", "-c", IN_FLIGHT, "--connections", CONNECTIONS, "--timeout", DEADLINE, "--rps", &rps]);
+    assert!(report["statuses"].get("INTERNAL").is_none() && report["wrong_replies"] == 0, "{report}");
+    good / capacity
+}
+
+/// Makes calls, and says how many went well in each second that the worker had for them: the time it waited for a CPU, which others had, is not its own.
+fn load(server: &Served, args: &[&str]) -> (f64, Value) {
+    let (start, waited) = (Instant::now(), server.waited_for_cpu("worker-0"));
+    let addr = server.addr().to_string();
+    let ended = output(loopswap().args(["load", "--runtime", "tokio", "--json", "--addr", &addr, "-d", r#"{"name":"Joe"}"#]).args(args));
+    let waited = server.waited_for_cpu("worker-0") - waited;
+    let share = 1.0 - waited.as_secs_f64() / start.elapsed().as_secs_f64();
+    let report: Value =
+        serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: `{}`, `{}`", ended.stdout, ended.stderr));
+    let figure = |name: &str| report[name].as_f64().expect("a number");
+    (figure("ok") / (figure("total_s") * share), report)
+}
