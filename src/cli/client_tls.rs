@@ -17,11 +17,11 @@ pub(super) struct ClientTlsArgs {
     #[arg(long, env = "LOOPSWAP_TLS_CLIENT_CERT", value_name = "FILE")]
     tls_client_cert: Option<PathBuf>,
 
-    /// The private key of --tls-client-cert: PEM, not encrypted.
+    /// The private key of --tls-client-cert: PEM, not encrypted [default: none].
     #[arg(long, env = "LOOPSWAP_TLS_CLIENT_KEY", value_name = "FILE")]
     tls_client_key: Option<PathBuf>,
 
-    /// The name that the server's certificate is for, where it is not the host of its address.
+    /// The name that the server's certificate is for, where it is not the host of its address [default: that host].
     #[arg(long, env = "LOOPSWAP_TLS_SERVER_NAME", value_name = "NAME")]
     tls_server_name: Option<String>,
 }

@@ -17,7 +17,7 @@ pub(super) struct TlsArgs {
     #[arg(long, env = "LOOPSWAP_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<PathBuf>,
 
-    /// The private key of --tls-cert: PEM, not encrypted.
+    /// The private key of --tls-cert: PEM, not encrypted [default: no TLS].
     #[arg(long, env = "LOOPSWAP_TLS_KEY", value_name = "FILE")]
     tls_key: Option<PathBuf>,
 

@@ -3,13 +3,14 @@
 use loopswap::greeter::stock::greeter_server::{Greeter as TonicGreeter, GreeterServer as TonicGreeterServer};
 use loopswap::greeter::{Greeter, GreeterClient, GreeterServer, HelloReply, HelloRequest};
 use loopswap::tls::{CertificateDer, ClientAuth, TlsRefusal};
-use loopswap::{Loop, Request, Response, Router, Running, Server, Status};
+use loopswap::{Request, Response, Router, Server, Status};
 use rustls::pki_types::pem::PemObject as _;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 
 use super::client::{VERSIONS, Wants, config, first_frame, greets, open};
 use super::pki::{Identity, Pki, Use};
 use super::{connect, showing, trusting};
+use crate::leaks::{Hosted, host};
 use crate::support::{block_on, hello};
 
 crate::on_every_loop_and_engine!(
@@ -46,17 +47,16 @@ impl TonicGreeter for WhoCalls {
     }
 }
 
-fn start(runtime: &str, engine: &str, pki: &Pki, auth: ClientAuth, tonic: bool) -> Running {
+fn start(runtime: &str, engine: &str, pki: &Pki, auth: ClientAuth, tonic: bool) -> Hosted {
     let tls = pki.server().tls().client_ca_file(pki.ca()).client_auth(auth);
     let server = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine.parse().unwrap()).tls(tls);
-    let start = server.start(Loop::choose(runtime).unwrap(), move |_| match tonic {
+    host(server, runtime, move |_| match tonic {
         true => Router::new().add_tonic(TonicGreeterServer::new(WhoCalls)),
         false => Router::new().add(GreeterServer::new(WhoCalls)),
-    });
-    start.expect("the loop runs here")
+    })
 }
 
-fn addr(server: &Running) -> std::net::SocketAddr {
+fn addr(server: &Hosted) -> std::net::SocketAddr {
     server.local_addr().as_tcp().expect("TCP")
 }
 
@@ -79,7 +79,7 @@ fn services_learn_who_calls(runtime: &str, engine: &str) {
 }
 
 /// What a client that shows this gets, over either version of TLS: the alert, if there is one.
-fn outcomes(server: &Running, pki: &Pki, identity: Option<&Identity>) -> Vec<Result<u8, String>> {
+fn outcomes(server: &Hosted, pki: &Pki, identity: Option<&Identity>) -> Vec<Result<u8, String>> {
     let outcome = |versions| first_frame(addr(server), config(pki, identity, &Wants { versions, ..Wants::default() }));
     VERSIONS.into_iter().map(|versions| outcome(versions).map_err(|error| error.to_string())).collect()
 }
