@@ -16,5 +16,8 @@ mod deploy {}
 #[doc = include_str!("../docs/guide/overload.md")]
 mod overload {}
 
+#[doc = include_str!("../docs/guide/connection-care.md")]
+mod connection_care {}
+
 #[doc = include_str!("../docs/guide/from-tonic.md")]
 mod from_tonic {}

@@ -8,7 +8,9 @@
 //!   after gRPC's back-off (1 s, 1.6 times longer each time, 120 s at most, give or take a fifth). Until then calls fail with UNAVAILABLE, or wait
 //!   ([`Endpoint::wait_for_ready`]).
 //! * Calls wait while the server allows no more streams. Those that it has not looked at, because it goes away (GOAWAY) or refuses them (REFUSED_STREAM),
-//!   are made again, up to three times, if no more than 256 KiB of them had been sent: on the next connection where the server goes away.
+//!   are made again, once (gRFC A6), if no more than 256 KiB of them had been sent: on the next connection where the server goes away, and otherwise when
+//!   another call has ended or 20 ms have passed.
+//! * An answer that is not gRPC's, a proxy's say, ends its call with what its HTTP status means (http-grpc-status-mapping.md).
 //! * A deadline is told to the server and kept here as well. A call that a handler makes ends with the handler's own deadline at the latest
 //!   ([`current_deadline`](crate::current_deadline)).
 //!
@@ -44,7 +46,7 @@
 //! }
 //! ```
 
-// The library's: the channel, in `channel`; `reset` is what a reset means, `timeout` writes grpc-timeout, `hint` guesses what a server speaks that does not
+// The library's: the channel, in `channel`; `reset` is what a reset means, `foreign` what an answer that is not gRPC's, `timeout` writes grpc-timeout, `hint` guesses what a server speaks that does not
 // speak HTTP/2.
 //
 // For `loopswap call` and `load`, calls as bytes that are made again and again. A call sends all its messages ahead; nothing waits for a reply before it
@@ -58,6 +60,7 @@
 #[cfg(feature = "cli")]
 mod answer;
 mod channel;
+mod foreign;
 mod hint;
 #[cfg(feature = "cli")]
 mod once;

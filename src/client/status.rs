@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tonic::{Code, Status};
 
+use crate::client::foreign::foreign;
 use crate::http2::client::AnswerHead;
 
 /// What a header block of an answer means; judged once for all answers that share it.
@@ -21,16 +22,10 @@ impl Judged {
         let as_head = match &carried {
             Some(Err(status)) => Err(status.clone()),
             Some(Ok(())) => Err(Status::internal("the server answered OK without a message")),
-            None if head.status() != 200 => Err(from_http(head.status())),
-            None if !is_grpc(head) => Err(Status::unknown("the answer's content-type is not application/grpc; is it a gRPC server?")),
-            None => Ok(()),
+            None => foreign(head).map_or(Ok(()), Err),
         };
         Self { as_head, carried }
     }
-}
-
-fn is_grpc(head: &AnswerHead) -> bool {
-    head.get(b"content-type").is_some_and(|value| value.starts_with(b"application/grpc"))
 }
 
 /// The status that a header block carries; `None` where it carries none. OK without looking at its message, which means nothing.
@@ -45,20 +40,6 @@ fn carried(head: &AnswerHead) -> Option<Result<(), Status>> {
         }
     }
     Status::from_header_map(&headers).map(|status| if status.code() == Code::Ok { Ok(()) } else { Err(status) })
-}
-
-/// What an HTTP answer without grpc-status means (gRPC, http-grpc-status-mapping.md).
-fn from_http(status: u16) -> Status {
-    let code = match status {
-        400 => Code::Internal,
-        401 => Code::Unauthenticated,
-        403 => Code::PermissionDenied,
-        404 => Code::Unimplemented,
-        429 | 502..=504 => Code::Unavailable,
-        _ => Code::Unknown,
-    };
-    let name = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
-    Status::new(code, format!("the server answered HTTP {}, without grpc-status", format!("{status} {name}").trim_end()))
 }
 
 /// What a call without a reply ends with.
@@ -111,29 +92,8 @@ mod tests {
     fn judges_heads() {
         let head = |fields: &[(&str, &str)]| block(fields).as_head.map_err(|status| (status.code(), status.message().to_owned()));
         assert_eq!(head(&[(":status", "200"), ("content-type", "application/grpc+proto")]), Ok(()));
-        let (code, message) = head(&[(":status", "503"), ("content-type", "text/html")]).unwrap_err();
-        assert_eq!((code, &message[..]), (Code::Unavailable, "the server answered HTTP 503 Service Unavailable, without grpc-status"));
-        assert!(head(&[(":status", "200"), ("content-type", "text/html")]).unwrap_err().1.contains("is it a gRPC server?"));
+        assert_eq!(head(&[(":status", "503"), ("content-type", "text/html")]).unwrap_err().0, Code::Unavailable);
         assert!(head(&[(":status", "200"), ("grpc-status", "0")]).unwrap_err().1.contains("OK without a message"));
         assert_eq!(head(&[(":status", "503"), ("grpc-status", "7")]).unwrap_err().0, Code::PermissionDenied);
-    }
-
-    #[test]
-    fn maps_http_statuses_as_the_document_says() {
-        let codes = [400, 401, 403, 404, 429, 502, 503, 504, 500, 200].map(|n| from_http(n).code());
-        use Code::*;
-        let expected = [
-            Internal,
-            Unauthenticated,
-            PermissionDenied,
-            Unimplemented,
-            Unavailable,
-            Unavailable,
-            Unavailable,
-            Unavailable,
-            Unknown,
-            Unknown,
-        ];
-        assert_eq!(codes, expected);
     }
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use loopswap_rt::now;
+use loopswap_rt::{Timer, now};
 
 use crate::http2::Limits;
 use crate::server::{Care, Due, PhaseWatch};
@@ -56,9 +56,11 @@ impl Life {
         Self { care: Care::new(limits, now), open, next: Some(now) }
     }
 
-    /// What is due now; and has the task woken for what is next. A connection that is drained is not idle.
-    pub(super) fn due(&mut self, limits: &Limits, now: Instant, is_drained: bool, phases: &mut PhaseWatch) -> Option<Due> {
-        if self.next.is_none_or(|next| next > now) {
+    /// What is due now; and has the task woken for what is next. A connection that is drained is not idle. The clock is read only where something will be due.
+    pub(super) fn due(&mut self, limits: &Limits, clock: &impl Timer, is_drained: bool, phases: &mut PhaseWatch) -> Option<Due> {
+        let next = self.next?;
+        let now = clock.now();
+        if next > now {
             return None;
         }
         let idle_since = (!is_drained && self.open.n.get() == 0).then(|| self.open.since.get());

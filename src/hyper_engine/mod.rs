@@ -94,7 +94,7 @@ impl Engine for HyperEngine {
         let mut life = Life::new(limits, start, Rc::clone(&open));
         let closed = poll_fn(|cx| {
             let phase = phases.poll(cx);
-            let due = life.due(limits, runtime.now(), draining, &mut phases);
+            let due = life.due(limits, &runtime, draining, &mut phases);
             if let Some(Due::Drain(limit) | Due::Cut(limit)) = due {
                 house.counters.count(limit);
             }

@@ -154,3 +154,120 @@ impl Drop for Keeper {
         self.phases.alarms.keeper.set(Kept::Not);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use loopswap_memory::{Memory, Peer, World, pair};
+    use loopswap_rt::live_tasks;
+
+    use super::*;
+    use crate::greeter::{GreeterServer, Hello};
+    use crate::server::phase::PhaseWatch;
+    use crate::{Http2, Limits, Lone, Router};
+
+    /// A task that looks when it is woken, and sets its alarm for the next of these times until none is left; when it was woken for each.
+    fn sleeper(world: &World, phases: &Rc<Phases>, times: Vec<Instant>) -> Rc<RefCell<Vec<Instant>>> {
+        let woken = Rc::new(RefCell::new(Vec::new()));
+        let (seen, mut watch) = (Rc::clone(&woken), phases.watch());
+        world.spawn(async move {
+            for time in times {
+                ring(&mut watch, time).await;
+                seen.borrow_mut().push(now());
+            }
+        });
+        woken
+    }
+
+    async fn ring(watch: &mut PhaseWatch, time: Instant) {
+        let mut is_set = false;
+        poll_fn(|cx| {
+            watch.poll(cx);
+            if is_set {
+                return Poll::Ready(());
+            }
+            is_set = true;
+            watch.set_alarm(Some(time));
+            Poll::Pending
+        })
+        .await;
+    }
+
+    #[test]
+    fn ring_never_early_and_less_than_a_tick_late() {
+        let world = World::enter();
+        let (phases, start) = (Phases::new(None, None), now());
+        let times =
+            [[250, 1000], [120, 3000], [2, 2001], [100_000, 100_100]].map(|ms| ms.map(|ms| start + Duration::from_millis(ms)).to_vec());
+        let sleepers: Vec<_> = times.iter().map(|times| sleeper(&world, &phases, times.clone())).collect();
+        world.turn();
+        assert_eq!(world.n_timers(), 1, "one for all");
+        for _ in 0..110_000 {
+            world.pass(Duration::from_millis(1));
+        }
+        for (times, woken) in times.iter().zip(&sleepers) {
+            let woken = woken.borrow();
+            assert_eq!(times.len(), woken.len());
+            assert!(times.iter().zip(woken.iter()).all(|(time, woken)| woken >= time && *woken < *time + TICK), "{times:?}, {woken:?}");
+        }
+        assert_eq!((live_tasks(), world.n_timers()), (0, 0), "the keeper has ended");
+    }
+
+    fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+        [&[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, 0], payload].concat()
+    }
+
+    /// Connections whose handshake is done.
+    fn connections(world: &World, lone: &Lone, n: usize) -> Vec<Peer> {
+        let open = |_| {
+            let (connection, peer) = pair();
+            let served = lone.serve(Memory, connection, Http2::Native, Router::from(GreeterServer::new(Hello)));
+            world.spawn(async move {
+                let _ = served.await;
+            });
+            peer.send(&[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, &[]), &frame(4, 1, &[])].concat());
+            world.turn();
+            peer.take();
+            peer
+        };
+        (0..n).map(open).collect()
+    }
+
+    /// More at once than ring in a turn; some answer and some do not.
+    #[test]
+    fn a_thousand_idle_connections_share_a_timer_and_each_is_asked_in_time() {
+        let world = World::enter();
+        let lone = Lone::new(Limits::default());
+        let mut peers = connections(&world, &lone, 1000);
+        world.pass(Duration::from_secs(3600));
+        assert_eq!((world.n_tasks(), world.n_timers()), (1001, 1));
+        world.pass(Duration::from_secs(3599));
+        assert!(peers.iter().all(|peer| peer.take().is_empty()), "they need not be asked yet");
+        world.pass(Duration::from_secs(1) + TICK);
+        let ping = frame(6, 0, b"keepaliv");
+        assert!(peers.iter().all(|peer| peer.take() == ping), "two hours have passed");
+        for peer in peers.iter().step_by(2) {
+            peer.send(&frame(6, 1, b"keepaliv"));
+        }
+        world.pass(Duration::from_secs(20) + TICK);
+        let told = |peer: &Peer| peer.take().ends_with(b"keepalive_timeout");
+        let given_up: Vec<_> = peers.iter().map(told).collect();
+        assert!(given_up.chunks(2).all(|pair| pair == [false, true]));
+        world.pass(Duration::from_secs(2));
+        assert_eq!((world.n_tasks(), lone.n_connections()), (501, 500));
+        peers.clear();
+        world.turn();
+        assert_eq!((world.n_tasks(), world.n_timers()), (0, 0), "nothing is left");
+    }
+
+    #[test]
+    fn without_any_of_it_there_is_no_timer() {
+        let world = World::enter();
+        let lone = Lone::new(Limits { keepalive_time: None, ..Limits::default() });
+        let peers = connections(&world, &lone, 10);
+        world.pass(Duration::from_secs(15));
+        assert_eq!((world.n_tasks(), world.n_timers()), (10, 0));
+        drop(peers);
+    }
+}

@@ -57,14 +57,21 @@ async fn unless_abandoned<F: Future>(shared: &Shared, future: F) -> Option<F::Ou
 
 /// Tries each address of the server, in order.
 async fn attempt(endpoint: &Endpoint) -> Result<(AnyConnection, Connection), Status> {
-    let failed = |why: &dyn std::fmt::Display| Status::unavailable(format!("cannot connect to {}: {why}", endpoint.uri()));
-    let addresses = endpoint.resolve().await.map_err(|error| failed(&error))?;
+    let failed = |why: String| Status::unavailable(format!("cannot connect to {}: {why}", endpoint.uri()));
+    let addresses = endpoint.resolve().await.map_err(|error| failed(error.to_string()))?;
+    let allowed = endpoint.connect_timeout;
+    let open =
+        async |address: &Address| timeout(allowed, open(address)).await.unwrap_or_else(|_| Err(format!("no answer within {allowed:?}")));
+    first_of(&addresses, open).await.map_err(failed)
+}
+
+/// What the first address gives that can be opened; or why the last could not.
+async fn first_of<T>(addresses: &[Address], open: impl AsyncFn(&Address) -> Result<T, String>) -> Result<T, String> {
     let mut last = None;
     for address in addresses {
-        let allowed = endpoint.connect_timeout;
-        match timeout(allowed, open(&address)).await.unwrap_or_else(|_| Err(format!("no answer within {allowed:?}"))) {
+        match open(address).await {
             Ok(opened) => return Ok(opened),
-            Err(why) => last = Some(failed(&format_args!("{address}: {why}"))),
+            Err(why) => last = Some(format!("{address}: {why}")),
         }
     }
     Err(last.expect("`resolve` finds an address"))
@@ -99,4 +106,30 @@ async fn open(address: &Address) -> Result<(AnyConnection, Connection), String> 
         }
     }
     Ok((connection, http2))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_tried_in_turn() {
+        let addresses = ["[::1]:1", "127.0.0.1:2", "127.0.0.1:3"].map(|address| address.parse::<Address>().unwrap());
+        let open = |good: &'static str| {
+            let (tried, addresses) = (RefCell::new(Vec::new()), &addresses);
+            let opened = first_of(addresses, async |address| {
+                tried.borrow_mut().push(address.to_string());
+                if address.to_string() == good { Ok(()) } else { Err("refused".to_owned()) }
+            })
+            .now_or_never();
+            (tried.take(), opened.expect("nothing to wait for"))
+        };
+        assert_eq!(open("127.0.0.1:2"), (vec!["[::1]:1".to_owned(), "127.0.0.1:2".to_owned()], Ok(())));
+        let (tried, failed) = open("none");
+        assert_eq!((tried.len(), failed), (3, Err("127.0.0.1:3: refused".to_owned())));
+    }
 }

@@ -5,19 +5,20 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use loopswap_rt::{Connection as Socket, now};
+use loopswap_rt::{Connection as Socket, Sleep, now, sleep};
 use tonic::Status;
 
 use crate::client::channel::exchange::Exchange;
+use crate::client::channel::intake::Intake;
 use crate::client::channel::keepalive::{Asked, Keepalive};
 use crate::client::channel::link::{Link, Order, STREAMS_MAX};
+use crate::client::channel::refusal::Refusal;
 use crate::client::channel::shared::{Shared, loop_ended};
-use crate::client::reset::from_reset;
 use crate::grpc::contained;
 use crate::http2::ErrorCode;
-use crate::http2::client::{AnswerHead, Connection, Event, StreamKey};
+use crate::http2::client::{Connection, StreamKey};
 
 /// Rounds of receiving and sending in one turn of the task; then the loop's other tasks have theirs.
 const ROUNDS_MAX: usize = 4;
@@ -27,6 +28,9 @@ const PIECES_MAX: usize = 16;
 
 /// What may wait for a server that does not read. Calls stop at 64 KiB; the rest are answers to what the server sent, and resets. 4 MiB.
 const UNSENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long our last word may take to a server that does not read. 1 s.
+const LAST_WORD_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// A send buffer that has grown beyond this is given up.
 const SPARE_BYTES_MAX: usize = 256 * 1024;
@@ -47,19 +51,22 @@ pub(super) struct Driver<C> {
     /// The send buffer that is not in use.
     spare: Vec<u8>,
     keepalive: Keepalive,
+    refusal: Refusal,
     /// It says goodbye, and ends when that is sent.
     is_parting: bool,
+    /// It is over, all but for our last word: by then that must be sent.
+    last_word: Option<Sleep>,
 }
 
 #[derive(Default)]
-struct Slot {
-    call: Option<Call>,
+pub(super) struct Slot {
+    pub(super) call: Option<Call>,
     /// Wakes whatever call is in the slot.
     waker: Option<Waker>,
 }
 
-struct Call {
-    exchange: Rc<Exchange>,
+pub(super) struct Call {
+    pub(super) exchange: Rc<Exchange>,
     stream: StreamKey,
 }
 
@@ -75,7 +82,9 @@ impl<C: Socket> Driver<C> {
             is_detached: false,
             spare: Vec::new(),
             keepalive: Keepalive::new(shared.keepalive()),
+            refusal: Refusal::default(),
             is_parting: false,
+            last_word: None,
             shared,
         }
     }
@@ -86,21 +95,14 @@ impl<C: Socket> Driver<C> {
     ///
     /// Why the connection is over.
     fn round(&mut self, cx: &mut Context<'_>) -> Result<bool, Status> {
-        let received = match self.receive(cx) {
-            Ok(received) => received,
-            Err(why) => {
-                // Our last word, as far as the socket takes it.
-                let _ = self.send(cx);
-                return Err(why);
-            }
-        };
+        let received = self.receive(cx)?;
         if received {
             self.keepalive.heard();
         }
         self.follow_orders();
         if self.http2.is_closed_to_new() {
             self.detach();
-        } else {
+        } else if !self.refusal.poll_stands(cx) {
             self.begin_waiting();
         }
         self.upload();
@@ -121,16 +123,22 @@ impl<C: Socket> Driver<C> {
         if self.is_parting && self.http2.n_output_bytes() == 0 && !self.connection.is_sending() {
             return Err(Status::unavailable("the channel is closed"));
         }
-        Ok(received)
+        Ok(received || self.has_room_for_more())
+    }
+
+    /// Whether what was sent has made room, which nobody else would tell: for calls that wait, and for requests that go on.
+    fn has_room_for_more(&self) -> bool {
+        let takes_calls = self.http2.can_open() && self.n_calls < STREAMS_MAX && !self.refusal.stands();
+        self.http2.has_roomy() || (takes_calls && self.shared.is_waited_for())
     }
 
     /// Receives once. Returns whether anything came.
     fn receive(&mut self, cx: &mut Context<'_>) -> Result<bool, Status> {
         let mut moved = Vec::new();
-        let Self { connection, http2, calls, n_calls, .. } = self;
+        let Self { connection, http2, calls, n_calls, refusal, .. } = self;
         let received = connection.poll_receive(cx, |bytes| {
             let mut input = bytes;
-            let mut intake = Intake { calls, n_calls, moved: &mut moved };
+            let mut intake = Intake { calls, n_calls, refusal, moved: &mut moved };
             while let Some(event) = http2.receive(&mut input) {
                 if let Some(stream) = intake.event(event) {
                     http2.reset(stream, ErrorCode::CANCEL);
@@ -154,7 +162,7 @@ impl<C: Socket> Driver<C> {
         }
     }
 
-    /// Calls that the server has not looked at go to another connection, if they can be sent again.
+    /// Calls that the server has not looked at wait again, if they can be made again.
     fn move_on(&mut self, moved: Vec<(Rc<Exchange>, Status)>) {
         let mut again = Vec::new();
         for (exchange, why) in moved {
@@ -303,6 +311,16 @@ impl<C: Socket> Driver<C> {
         }
     }
 
+    /// Ready when the server has been told what it broke, or does not take it.
+    fn poll_last_word(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_told =
+            self.http2.fault().is_none() || self.send(cx).is_err() || (self.http2.n_output_bytes() == 0 && !self.connection.is_sending());
+        if is_told {
+            return Poll::Ready(());
+        }
+        Pin::new(self.last_word.get_or_insert_with(|| sleep(LAST_WORD_TIME_MAX))).poll(cx)
+    }
+
     fn end_with(&mut self, why: &Status) {
         self.shared.detach(&self.link, !self.was_useful, why);
         for call in self.calls.drain(..).filter_map(|slot| slot.call) {
@@ -316,6 +334,9 @@ impl<C: Socket> Future for Driver<C> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.last_word.is_some() {
+            return self.poll_last_word(cx);
+        }
         self.link.ready.listen(cx.waker());
         for _ in 0..ROUNDS_MAX {
             match self.round(cx) {
@@ -324,7 +345,7 @@ impl<C: Socket> Future for Driver<C> {
                 Err(why) => {
                     tracing::debug!(uri = self.shared.endpoint.uri(), "{}", why.message());
                     self.end_with(&why);
-                    return Poll::Ready(());
+                    return self.poll_last_word(cx);
                 }
             }
         }
@@ -340,89 +361,6 @@ impl<C> Drop for Driver<C> {
             call.exchange.end(Err(loop_ended()));
         }
     }
-}
-
-/// What takes events to their calls.
-struct Intake<'a> {
-    calls: &'a mut Vec<Slot>,
-    n_calls: &'a mut usize,
-    /// Calls that the server has not looked at, and what they end with if they cannot be made again.
-    moved: &'a mut Vec<(Rc<Exchange>, Status)>,
-}
-
-impl Intake<'_> {
-    /// Returns a stream that is to be reset.
-    fn event(&mut self, event: Event<'_>) -> Option<StreamKey> {
-        match event {
-            Event::Head { stream, head, end } => {
-                let exchange = &self.calls[stream.slot()].call.as_ref()?.exchange;
-                let Ok(status) = StatusCode::from_u16(head.status()) else {
-                    self.end(stream, Err(Status::internal("the answer has no HTTP status that is one")));
-                    return (!end).then_some(stream);
-                };
-                exchange.commit();
-                exchange.head(status, fields(&head));
-                if end {
-                    self.end(stream, Ok(()));
-                }
-            }
-            Event::Data { stream, bytes, end } => {
-                self.calls[stream.slot()].call.as_ref()?.exchange.data(bytes);
-                if end {
-                    self.end(stream, Ok(()));
-                }
-            }
-            Event::Trailers { stream, head } => {
-                let exchange = self.take(stream)?;
-                exchange.trailers(fields(&head));
-            }
-            Event::Reset { stream, code: ErrorCode::REFUSED_STREAM } => {
-                // 8.7: nothing was done.
-                let exchange = self.take(stream)?;
-                self.moved.push((exchange, from_reset(ErrorCode::REFUSED_STREAM)));
-            }
-            Event::Reset { stream, code } => {
-                let exchange = self.take(stream)?;
-                // A server that keeps to our deadline is a moment before us, or behind.
-                let status = if code == ErrorCode::CANCEL && exchange.is_late() { late() } else { from_reset(code) };
-                exchange.end(Err(status));
-            }
-            Event::Refused { stream, why } => {
-                self.end(stream, Err(Status::internal(format!("the answer breaks the protocol: {why}"))));
-            }
-            Event::Unprocessed { stream } => {
-                let exchange = self.take(stream)?;
-                self.moved.push((exchange, Status::unavailable("the server goes away, and has not looked at the call")));
-            }
-        }
-        None
-    }
-
-    fn end(&mut self, stream: StreamKey, how: Result<(), Status>) {
-        if let Some(exchange) = self.take(stream) {
-            exchange.end(how);
-        }
-    }
-
-    fn take(&mut self, stream: StreamKey) -> Option<Rc<Exchange>> {
-        let call = self.calls[stream.slot()].call.take()?;
-        *self.n_calls -= 1;
-        Some(call.exchange)
-    }
-}
-
-/// The fields of a block, made once for all blocks that are the same.
-fn fields(head: &AnswerHead) -> HeaderMap {
-    let make = |head: &AnswerHead| {
-        let mut fields = HeaderMap::new();
-        for (name, value) in head.fields() {
-            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
-                fields.append(name, value);
-            }
-        }
-        fields
-    };
-    head.memo(make).clone()
 }
 
 /// What a call ends with whose time is over.

@@ -3,16 +3,19 @@
 //! * `endpoint` is where it goes and how it behaves; `response` what a caller gets.
 //! * `exchange` is one call, between its caller and its connection; `outgoing` its request.
 //! * `shared` knows the calls that wait and the connection that takes them; `connector` makes connections, `backoff` says when again.
-//! * `driver` is the task of a connection, `link` what callers leave for it, `keepalive` when it asks whether the server is there.
+//! * `driver` is the task of a connection, `intake` takes what comes to its calls; `link` is what callers leave for it, `keepalive` when it asks whether the
+//!   server is there, `refusal` what it does when the server takes no stream.
 
 mod backoff;
 mod connector;
 mod driver;
 mod endpoint;
 mod exchange;
+mod intake;
 mod keepalive;
 mod link;
 mod outgoing;
+mod refusal;
 mod response;
 mod shared;
 

@@ -19,8 +19,8 @@ use crate::http2::{Field, Indexing, Visitor};
 /// How much of a body is kept, so that a call which the server has not looked at can be sent to another. 256 KiB, as in grpc-go.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
 
-/// How often one call moves on to a new connection, because the one before took no calls: as `loopswap load` has it.
-const MOVES_MAX: u32 = 3;
+/// How often a call is made again by itself that the server has not looked at: once, as gRFC A6 has it for what has reached a server.
+const REPEATS_MAX: u32 = 1;
 
 pub(super) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
@@ -39,7 +39,7 @@ pub(super) struct Outgoing {
     n_kept_bytes: usize,
     /// How many of `kept` were sent on this connection.
     at: usize,
-    n_moves: u32,
+    n_repeats: u32,
 }
 
 /// A piece of a body; `end`: the last.
@@ -52,7 +52,7 @@ impl Outgoing {
     pub(super) fn new(mut head: request::Parts, body: Body) -> Self {
         head.headers = without_connection_fields(head.headers);
         let is_over = body.is_end_stream();
-        Self { head, body, peeked: None, is_over, keeps: true, kept: Vec::new(), n_kept_bytes: 0, at: 0, n_moves: 0 }
+        Self { head, body, peeked: None, is_over, keeps: true, kept: Vec::new(), n_kept_bytes: 0, at: 0, n_repeats: 0 }
     }
 
     /// Whether the request is nothing but its head.
@@ -171,12 +171,12 @@ impl Outgoing {
         }
     }
 
-    /// Makes it ready to be sent from its beginning, on another connection. `false`: what was sent is not kept, or it has moved often enough.
+    /// Makes it ready to be sent from its beginning, on another stream. `false`: what was sent is not kept, or it was made again often enough.
     pub(super) fn rewind(&mut self) -> bool {
-        if !self.keeps || self.n_moves == MOVES_MAX {
+        if !self.keeps || self.n_repeats == REPEATS_MAX {
             return false;
         }
-        self.n_moves += 1;
+        self.n_repeats += 1;
         self.at = 0;
         true
     }

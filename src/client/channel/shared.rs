@@ -204,6 +204,11 @@ impl Shared {
         }
     }
 
+    /// Whether a call waits.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.state.borrow().n_waiting > 0
+    }
+
     /// Calls that a server has not looked at go before those that wait.
     pub(super) fn wait_again(&self, exchanges: Vec<Rc<Exchange>>) {
         let mut state = self.state.borrow_mut();

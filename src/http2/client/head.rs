@@ -43,7 +43,6 @@ impl AnswerHead {
     }
 
     /// The value of the first field of this name, in lower case.
-    #[cfg(any(test, feature = "cli"))]
     pub(crate) fn get(&self, name: &[u8]) -> Option<&[u8]> {
         self.fields().find_map(|(known, value)| (known == name).then_some(value))
     }

@@ -77,6 +77,11 @@ impl Connection {
         std::mem::take(&mut self.roomy)
     }
 
+    /// Whether [`take_roomy`](Self::take_roomy) has something to tell.
+    pub(crate) fn has_roomy(&self) -> bool {
+        !self.roomy.is_empty()
+    }
+
     /// Opens a stream's window again by what its reader has taken. On a stream that is gone, nothing.
     pub(crate) fn release(&mut self, key: StreamKey, n_bytes: usize) {
         let Some(stream) = self.streams.get_mut(key) else { return };

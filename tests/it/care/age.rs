@@ -64,7 +64,7 @@ fn a_busy_client_is_told_too(target: Target) {
     });
 }
 
-fn calls_are_cut_when_the_grace_is_over(target: Target) {
+pub(super) fn calls_are_cut_when_the_grace_is_over(target: Target) {
     let flags = ["--max-connection-age", "600ms", "--max-connection-age-grace", "700ms"];
     with(target, &flags, &[("max_age", 1), ("max_age_grace", 1)], |server| {
         let since = Instant::now();

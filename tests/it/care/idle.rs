@@ -16,7 +16,7 @@ on_every_engine!(with crate::care::idle::impatient;
 
 const IDLE: Duration = Duration::from_millis(500);
 
-fn impatient(target: Target, case: impl FnOnce(&mut Server)) {
+pub(super) fn impatient(target: Target, case: impl FnOnce(&mut Server)) {
     with(target, &["--max-connection-idle", "500ms"], &[("max_idle", 1)], case);
 }
 
@@ -28,7 +28,7 @@ fn is_asked_in_time(server: &Server, connection: &mut Connection, since: Instant
     ping
 }
 
-fn is_told_and_closed(server: &mut Server) {
+pub(super) fn is_told_and_closed(server: &mut Server) {
     let mut connection = server.open();
     connection.greets();
     let last = connection.hello("Joe", 0);

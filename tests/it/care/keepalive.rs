@@ -40,7 +40,7 @@ fn is_given_up(server: &Server, connection: &mut Connection, heard: Instant) {
     assert_eq!(goaways, [(code::NO_ERROR, if server.engine() == "native" { "keepalive_timeout" } else { "" })]);
 }
 
-fn a_silent_client_is_asked_and_closed(target: Target) {
+pub(super) fn a_silent_client_is_asked_and_closed(target: Target) {
     with(target, &FLAGS, &[("keepalive_timeout", 1)], |server| {
         let mut connection = impolite(server);
         let heard = Instant::now();

@@ -5,6 +5,7 @@
 
 mod age;
 mod dead;
+mod engines;
 mod flags;
 mod idle;
 mod keepalive;

@@ -2,9 +2,23 @@
 //!
 //! * `calls`: all kinds of methods, metadata, statuses, cancellation, deadlines, back-pressure.
 //! * `nested`: calls that handlers make, and the example that relays.
+//!
+//! And against a server in raw frames, `peer`, which does what no good server does:
+//!
+//! * `leaving`: one that goes away, or refuses calls; `lost`: one that is gone in the middle, or never there.
+//! * `limits`: its streams at a time; `keepalive`: whether it is there; `ends`: how it is told of calls and channels that end here.
+//! * `requests`: one that takes what goes on, and says nothing; `misbehaving`: one that breaks HTTP/2 or gRPC.
 
 mod calls;
+mod ends;
+mod keepalive;
+mod leaving;
+mod limits;
+mod lost;
+mod misbehaving;
 mod nested;
+mod peer;
+mod requests;
 
 use loopswap::client::{Channel, Endpoint};
 use loopswap::rt::{Runtime, Worker, timeout};

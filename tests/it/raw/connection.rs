@@ -346,7 +346,7 @@ impl Drop for Connection {
 }
 
 /// The next frame; `None` at the end, which may be a reset.
-fn read_frame(socket: &mut TcpStream) -> Option<Frame> {
+pub(crate) fn read_frame(socket: &mut TcpStream) -> Option<Frame> {
     let mut head = [0; 9];
     socket.read_exact(&mut head).ok()?;
     let mut payload = vec![0; usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2])];

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use crate::support::{Served, serve};
 
 pub(crate) use call::{Fields, announced, call, hello, prefixed};
-pub(crate) use connection::{Connection, PREFACE};
+pub(crate) use connection::{Connection, PREFACE, read_frame};
 pub(crate) use frame::*;
 pub(crate) use hpack::Block;
 pub(crate) use response::{Response, status};
