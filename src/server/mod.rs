@@ -3,7 +3,7 @@
 //! * `supervisor` starts all workers or none, and ends them together; `listen` binds.
 //! * `worker` accepts on one loop and drains; `accept` judges accept errors; `orders` is how a worker learns of the drain, `phase` how a connection does.
 //! * `care` is how long a connection may be idle, and how old it may grow; `alarms` is the one timer by which a worker's connections look after that.
-//! * `health` tells clients whether the server serves.
+//! * `health` tells clients whether the server serves; `channelz` tells those who debug it of its calls and sockets.
 //! * `engine` is the seam to what speaks HTTP/2; `counters` says how often peers reached a limit; `handshake` is what an engine that cannot tell keeps
 //!   the handshake's deadline by.
 //! * `observe` is what is asked for of `crate::observe`.
@@ -14,6 +14,7 @@
 mod accept;
 mod alarms;
 mod care;
+pub(crate) mod channelz;
 mod counters;
 mod engine;
 mod handshake;
@@ -77,6 +78,7 @@ impl Server {
             hook_timeout: hooks::HOOK_TIMEOUT,
             observe: Wanted::default(),
             metrics_address: None,
+            channelz: false,
         }
     }
 }
@@ -97,6 +99,7 @@ pub struct Builder {
     hook_timeout: Duration,
     observe: Wanted,
     metrics_address: Option<String>,
+    channelz: bool,
 }
 
 impl Builder {
@@ -214,8 +217,13 @@ impl Builder {
         self.limits.check().map_err(Error::usage)?;
         self.overload.check()?;
         let counters = Arc::new(Counters::new());
-        let Self { http2, limits, overload, drain_timeout, observe, .. } = self;
-        let setup = worker::Setup { http2, limits, overload, counters, drain_timeout, observe };
+        let Self { http2, limits, overload, drain_timeout, mut observe, .. } = self;
+        let sockets = self.channelz.then(|| {
+            // The calls that it tells of.
+            observe.metrics.get_or_insert_default();
+            channelz::Sockets::new()
+        });
+        let setup = worker::Setup { http2, limits, overload, counters, drain_timeout, observe, sockets };
         Ok(supervisor::Plan {
             address,
             n_workers: self.n_workers,

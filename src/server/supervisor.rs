@@ -25,7 +25,7 @@ use crate::server::orders::Orders;
 use crate::server::phase::Phase;
 use crate::server::watchdog::Watchdog;
 use crate::server::worker::{self, Setup};
-use crate::server::{Counters, listen};
+use crate::server::{Counters, channelz, listen};
 use crate::{Error, ErrorKind};
 
 /// What to start.
@@ -317,6 +317,9 @@ where
             // Another worker could not start.
             None => return Ok(0),
         };
+        if let (Some(sockets), Some(metrics)) = (&setup.sockets, &setup.observe.metrics) {
+            router = router.add(channelz::service(sockets, metrics));
+        }
         if let Some(health) = health {
             router = router.add(health.service(handle.phase()));
             health.add(router.services());

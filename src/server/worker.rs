@@ -15,6 +15,7 @@ use crate::native_engine::NativeEngine;
 use crate::observe::{Observer, Wanted};
 use crate::pulse::Pulse;
 use crate::server::accept::Backoff;
+use crate::server::channelz::{Sockets, WorkerSockets};
 use crate::server::engine::{Engine, House, Http2};
 use crate::server::orders::Orders;
 use crate::server::phase::{Phase, Phases};
@@ -34,6 +35,7 @@ pub(super) struct Setup {
     pub(super) counters: Arc<Counters>,
     pub(super) drain_timeout: Duration,
     pub(super) observe: Wanted,
+    pub(super) sockets: Option<Arc<Sockets>>,
 }
 
 /// Serves until the supervisor says otherwise, and all connections have ended. Returns how many of them were cut.
@@ -50,13 +52,16 @@ pub(super) async fn serve<R: Runtime>(
     observer: Option<Rc<Observer>>,
     mut orders: Orders,
 ) -> io::Result<usize> {
+    let local = listener.local_addr().ok();
     let mut listener = runtime.listen(listener)?;
-    let Setup { http2, limits, overload, counters, drain_timeout, .. } = setup;
-    let phases = Phases::new(observer.clone());
+    let Setup { http2, limits, overload, counters, drain_timeout, sockets, .. } = setup;
+    let sockets = sockets.zip(local).map(|(sockets, local)| WorkerSockets::new(sockets, local));
+    let phases = Phases::new(observer.clone(), sockets);
     let house = House::new(limits, &overload, counters, Arc::clone(&pulse), observer);
     let ticking = Ticking::start(pulse, Rc::clone(&house), overload.tick());
     let start = |connection: R::Connection| {
         let (on, router, house, watch) = (runtime.clone(), router.clone(), Rc::clone(&house), phases.watch());
+        watch.introduce(&connection);
         // A task of its own type for each engine, so that neither is as large as the other.
         match http2 {
             Http2::Native => runtime.spawn(NativeEngine.serve(on, connection, router, house, watch).map(drop)),
@@ -87,6 +92,7 @@ pub(super) async fn serve<R: Runtime>(
     // Read once: a later order is noticed by those who wait for it.
     let drains = orders.phase() == Phase::Draining;
     listener.stop();
+    phases.stops_listening();
     if drains {
         phases.enter(Phase::Draining);
     }

@@ -9,6 +9,7 @@ mod attacks;
 mod blocks;
 mod care;
 mod channel;
+mod channelz;
 mod command_line;
 mod compression;
 mod deploy;
