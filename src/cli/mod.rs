@@ -41,7 +41,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the Greeter, and the Blocks of a file (the default command).
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Say hello to a server, once.
     Call(call::Args),
     /// Call a server many times, check every reply, and report latencies as ghz does.
@@ -59,7 +59,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let command_line = CommandLine::from_arg_matches(&unset_empty(CommandLine::command()).get_matches());
     let CommandLine { command, serve } = command_line.unwrap_or_else(|error| error.exit());
-    match command.unwrap_or(Command::Serve(serve)) {
+    match command.unwrap_or_else(|| Command::Serve(Box::new(serve))) {
         Command::Serve(args) => serve::run(&args),
         Command::Call(args) => call::run(&args),
         Command::Load(args) => load::run(args),
