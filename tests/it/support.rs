@@ -67,6 +67,11 @@ pub(crate) fn serve(runtime: &str, args: &[&str]) -> Served {
     served(&mut command)
 }
 
+/// Starts a command that serves nobody, to be killed by the case.
+pub(crate) fn client_process(command: &mut Command) -> Child {
+    command.stdin(Stdio::null()).spawn().expect("the binary starts")
+}
+
 /// Starts a command that serves, and waits until it listens.
 pub(crate) fn served(command: &mut Command) -> Served {
     let served = served_with(command, Stdio::null(), Stdio::piped());
