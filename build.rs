@@ -6,7 +6,8 @@ fn main() -> Result<(), loopswap_build::Error> {
     let out_dir = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
     let configure = || loopswap_build::configure().client_transport(false).tonic_server(true);
     // What the binary serves: it tells it by reflection.
-    let served = ["proto/helloworld.proto", "proto/blocks.proto", "proto/grpc/health/v1/health.proto"];
+    let served =
+        ["proto/helloworld.proto", "proto/blocks.proto", "proto/grpc/channelz/v1/channelz.proto", "proto/grpc/health/v1/health.proto"];
     configure().file_descriptor_set_path(out_dir.join("served.descriptors")).compile(&served, &["proto"])?;
     configure().compile(&["proto/clock.proto", "proto/grpc/testing/test.proto"], &["proto"])?;
     // The example tells it by reflection.

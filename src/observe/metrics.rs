@@ -61,6 +61,20 @@ impl Metrics {
         text.finish()
     }
 
+    /// How many calls were begun, have ended with OK, and have ended otherwise.
+    pub(crate) fn calls(&self) -> (u64, u64, u64) {
+        let (mut started, mut good, mut ended) = (0, 0, 0);
+        for worker in &self.shared().workers {
+            started += worker.n_unnamed.get();
+            for method in worker.methods().iter() {
+                started += method.started.get();
+                good += method.handled[Code::Ok as usize].get();
+                ended += method.n_handled();
+            }
+        }
+        (started, good, ended.saturating_sub(good))
+    }
+
     /// A server is about to start: what an earlier one has counted is forgotten.
     pub(crate) fn begin(&self) {
         *self.shared() = Shared::default();

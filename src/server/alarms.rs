@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn ring_never_early_and_less_than_a_tick_late() {
         let world = World::enter();
-        let (phases, start) = (Phases::new(None), now());
+        let (phases, start) = (Phases::new(None, None), now());
         let times =
             [[250, 1000], [120, 3000], [2, 2001], [100_000, 100_100]].map(|ms| ms.map(|ms| start + Duration::from_millis(ms)).to_vec());
         let sleepers: Vec<_> = times.iter().map(|times| sleeper(&world, &phases, times.clone())).collect();

@@ -39,7 +39,7 @@ impl Lone {
     fn with(limits: Limits, observer: Option<Rc<Observer>>) -> Self {
         let (counters, pulse) = (Arc::new(Counters::new()), Arc::new(Pulse::new()));
         let house = House::new(limits, &Overload::default(), counters, pulse, observer.clone(), Security::default());
-        Self { phases: Phases::new(observer), house }
+        Self { phases: Phases::new(observer, None), house }
     }
 
     /// Serves a connection until it ends. `Err` says why that was not in order.

@@ -9,10 +9,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use loopswap_rt::spawn_local;
+use loopswap_rt::{Connection, spawn_local};
 
 use crate::observe::Observer;
 use crate::server::alarms::{Alarms, Keeper};
+use crate::server::channelz::WorkerSockets;
 
 /// The phases, in order; none is left for an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +36,8 @@ pub(crate) struct Phases {
     /// Who waits for the last connection to end.
     at_none: Cell<Option<Waker>>,
     observer: Option<Rc<Observer>>,
+    /// Where connections are told of, if anybody may ask.
+    sockets: Option<WorkerSockets>,
 }
 
 /// A slot for each connection.
@@ -54,14 +57,15 @@ enum Watch {
 }
 
 impl Phases {
-    /// An observer is told of connections that come and go.
-    pub(crate) fn new(observer: Option<Rc<Observer>>) -> Rc<Self> {
+    /// An observer is told of connections that come and go, and so are sockets.
+    pub(crate) fn new(observer: Option<Rc<Observer>>, sockets: Option<WorkerSockets>) -> Rc<Self> {
         Rc::new(Self {
             phase: Cell::new(Phase::Serving),
             watches: RefCell::default(),
             alarms: Alarms::default(),
             at_none: Cell::new(None),
             observer,
+            sockets,
         })
     }
 
@@ -81,6 +85,11 @@ impl Phases {
             observer.connection_opened();
         }
         PhaseWatch { phases: Rc::clone(self), slot, alarm: 0, waker: None }
+    }
+
+    /// The worker accepts no more.
+    pub(super) fn stops_listening(&self) {
+        self.sockets.iter().for_each(WorkerSockets::stops_listening);
     }
 
     /// How many connections are open.
@@ -164,6 +173,15 @@ impl PhaseWatch {
         self.phases.phase.get()
     }
 
+    /// Tells those of the connection who may ask about sockets.
+    pub(super) fn introduce(&self, connection: &impl Connection) {
+        if let Some(sockets) = &self.phases.sockets
+            && let Ok(local) = connection.local_addr()
+        {
+            sockets.opened(self.slot, local, connection.peer_addr().clone());
+        }
+    }
+
     /// Has the task woken at this time, and at no other that was said before: never early, and late by a tick of the [alarms](super::alarms) at most. It
     /// must have looked at the phase.
     pub(crate) fn set_alarm(&mut self, at: Option<Instant>) {
@@ -182,6 +200,9 @@ impl Drop for PhaseWatch {
         self.phases.watches.borrow_mut().close(self.slot);
         if let Some(observer) = &self.phases.observer {
             observer.connection_closed();
+        }
+        if let Some(sockets) = &self.phases.sockets {
+            sockets.closed(self.slot);
         }
         if self.phases.n_connections() == 0
             && let Some(waiting) = self.phases.at_none.take()

@@ -1,4 +1,4 @@
-"""What a server tells of itself, asked by gRPC's own Python packages: health and reflection; and by the C-core, which heeds health.
+"""What a server tells of itself, asked by gRPC's own Python packages: health, reflection and channelz; and by the C-core, which heeds health.
 
     health.py ADDR              every case; a line each, `ok   NAME` or `FAIL NAME: why`
     health.py ADDR drain PID    one case: the server PID is told to end while it is watched; it has a drain delay of some seconds
@@ -15,6 +15,8 @@ import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from greeter import OPTIONS, PATIENCE, equal, hello, is_healthy, passed, status_of
+from grpc_channelz.v1.channelz_pb2 import GetServerSocketsRequest, GetServersRequest, GetSocketRequest
+from grpc_channelz.v1.channelz_pb2_grpc import ChannelzStub
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse, HealthListRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
@@ -89,6 +91,22 @@ def a_call_with_messages_that_reflection_told(channel):
 def a_client_that_heeds_health_calls(_):
     with grpc.insecure_channel(address, HEEDFUL) as heedful:
         is_healthy(GreeterStub(heedful))
+
+
+@case
+def channelz_tells_of_calls_and_of_this_connection(channel):
+    stub = ChannelzStub(channel)
+    is_healthy(GreeterStub(channel))
+    (server,) = stub.GetServers(GetServersRequest(), timeout=PATIENCE).server
+    assert server.data.calls_succeeded > 0 and len(server.listen_socket) == 2, server
+    port = int(address.rsplit(":", 1)[1])
+    for ref in server.listen_socket:
+        equal(stub.GetSocket(GetSocketRequest(socket_id=ref.socket_id), timeout=PATIENCE).socket.local.tcpip_address.port, port)
+    sockets = stub.GetServerSockets(GetServerSocketsRequest(server_id=server.ref.server_id), timeout=PATIENCE)
+    assert sockets.end and sockets.socket_ref, sockets
+    for ref in sockets.socket_ref:
+        socket = stub.GetSocket(GetSocketRequest(socket_id=ref.socket_id), timeout=PATIENCE).socket
+        equal((socket.local.tcpip_address.port, socket.remote.tcpip_address.ip_address), (port, bytes([127, 0, 0, 1])))
 
 
 def drain(channel, pid):

@@ -4,8 +4,8 @@
 
 # with_health LOOP ENGINE
 with_health() {
-  local loop=$1 engine=$2 name="$1, $2: health and reflection"
-  start "$name" "$binary" serve --runtime "$loop" --http2 "$engine" --workers 2 --addr 127.0.0.1:0 --reflection --drain-delay 3s || return 0
+  local loop=$1 engine=$2 name="$1, $2: what it tells of itself"
+  start "$name" "$binary" serve --runtime "$loop" --http2 "$engine" --workers 2 --addr 127.0.0.1:0 --reflection --admin --drain-delay 3s || return 0
   python "$name" health.py "$addr"
   python "$name" health.py "$addr" drain "$server"
   # It has sent the SIGTERM, unless it failed before; a second one would cut calls.

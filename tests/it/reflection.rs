@@ -57,6 +57,7 @@ fn tells_what_is_served_and_nothing_else(runtime: &str, engine: &str) {
     for (args, served) in [
         (&[][..], &[greeter, "grpc.health.v1.Health"][..]),
         (&["--health", "off"], &[greeter]),
+        (&["--admin"], &[greeter, "grpc.health.v1.Health", "grpc.channelz.v1.Channelz"]),
         (&blocks, &["blocks.Blocks", greeter, "grpc.health.v1.Health"]),
     ] {
         let server = serve(runtime, &[&["--http2", engine, "--reflection"], args].concat());

@@ -6,6 +6,7 @@ use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 
 use crate::cli::duration;
 use crate::cli::serve::reflection;
+use crate::server::channelz;
 use crate::{Builder, Health, Router};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -18,6 +19,10 @@ pub(super) struct AdminArgs {
     /// Tell who asks which services there are, and their messages (grpc.reflection.v1 and v1alpha): grpcurl and its like [default: no].
     #[arg(long, env = "LOOPSWAP_REFLECTION", value_parser = FalseyValueParser::new())]
     reflection: bool,
+
+    /// Tell who asks of the server's calls, sockets and peers (grpc.channelz.v1.Channelz), for debugging [default: no].
+    #[arg(long, env = "LOOPSWAP_ADMIN", value_parser = FalseyValueParser::new())]
+    admin: bool,
 
     /// How long to go on serving after SIGTERM or SIGINT, new clients too, while health says NOT_SERVING: what load balancers take to notice. Then
     /// the drain begins.
@@ -32,13 +37,14 @@ fn on_or_off() -> impl TypedValueParser<Value = bool> {
 impl AdminArgs {
     /// The server with these settings.
     pub(super) fn configure(&self, builder: Builder) -> Builder {
-        let builder = builder.drain_delay(self.drain_delay);
+        let builder = builder.drain_delay(self.drain_delay).channelz(self.admin);
         if self.health { builder.health(Health::new()) } else { builder }
     }
 
     /// These services, and those that tell of them.
     pub(super) fn add_to(&self, router: Router) -> Router {
-        let others = if self.health { &[Health::NAME][..] } else { &[] };
-        if self.reflection { reflection::add(router, others) } else { router }
+        let others = [(self.health, Health::NAME), (self.admin, channelz::NAME)];
+        let others: Vec<_> = others.into_iter().filter(|(served, _)| *served).map(|(_, name)| name).collect();
+        if self.reflection { reflection::add(router, &others) } else { router }
     }
 }

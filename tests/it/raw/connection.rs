@@ -102,6 +102,11 @@ impl Connection {
         connection
     }
 
+    /// The client's end.
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.socket.local_addr().expect("it is connected")
+    }
+
     /// The number of a stream that was not used yet.
     pub(crate) fn new_stream(&mut self) -> u32 {
         self.next_stream += 2;
