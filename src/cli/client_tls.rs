@@ -6,23 +6,25 @@ use crate::Error;
 use crate::client::Target;
 use crate::tls::ClientTls;
 
+/// Said by each flag: a heading of the group would be that of the flags behind it, too.
+const HEADING: &str = "TLS";
+
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "TLS")]
 pub(super) struct ClientTlsArgs {
     /// Speak TLS, and trust a server whose certificate this CA, or one of those in the file, has signed: PEM [default: no TLS].
-    #[arg(long, env = "LOOPSWAP_TLS_CA", value_name = "FILE")]
+    #[arg(long, env = "LOOPSWAP_TLS_CA", value_name = "FILE", help_heading = HEADING)]
     tls_ca: Option<PathBuf>,
 
     /// The certificate to show to a server that wants one: PEM, with its chain [default: none].
-    #[arg(long, env = "LOOPSWAP_TLS_CLIENT_CERT", value_name = "FILE")]
+    #[arg(long, env = "LOOPSWAP_TLS_CLIENT_CERT", value_name = "FILE", help_heading = HEADING)]
     tls_client_cert: Option<PathBuf>,
 
     /// The private key of --tls-client-cert: PEM, not encrypted [default: none].
-    #[arg(long, env = "LOOPSWAP_TLS_CLIENT_KEY", value_name = "FILE")]
+    #[arg(long, env = "LOOPSWAP_TLS_CLIENT_KEY", value_name = "FILE", help_heading = HEADING)]
     tls_client_key: Option<PathBuf>,
 
     /// The name that the server's certificate is for, where it is not the host of its address [default: that host].
-    #[arg(long, env = "LOOPSWAP_TLS_SERVER_NAME", value_name = "NAME")]
+    #[arg(long, env = "LOOPSWAP_TLS_SERVER_NAME", value_name = "NAME", help_heading = HEADING)]
     tls_server_name: Option<String>,
 }
 
