@@ -7,6 +7,9 @@ mod service {}
 #[doc = include_str!("../docs/guide/choose-a-loop.md")]
 mod choose_a_loop {}
 
+#[doc = include_str!("../docs/guide/connections.md")]
+mod connections {}
+
 #[doc = include_str!("../docs/guide/client.md")]
 mod client {}
 

@@ -12,10 +12,11 @@ mod summary;
 mod terminal;
 mod units;
 
+use std::env;
 use std::process::ExitCode;
 
-use clap::builder::PossibleValuesParser;
-use clap::{Parser, Subcommand};
+use clap::builder::{PossibleValuesParser, Resettable};
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::Loop;
 
@@ -26,7 +27,8 @@ const ADDR: &str = "127.0.0.1:9999";
 
 /// A gRPC server whose event loop is a word at launch.
 ///
-/// Without a command it serves: `loopswap --runtime tokio-uring` is `loopswap serve --runtime tokio-uring`. Every flag has an environment variable.
+/// Without a command it serves: `loopswap --runtime tokio-uring` is `loopswap serve --runtime tokio-uring`. Every flag has an environment variable; one that is empty
+/// counts as not set.
 #[derive(Debug, Parser)]
 #[command(name = "loopswap", version, args_conflicts_with_subcommands = true, max_term_width = 120)]
 struct CommandLine {
@@ -39,7 +41,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the Greeter, and the Blocks of a file (the default command).
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Say hello to a server, once.
     Call(call::Args),
     /// Call a server many times, check every reply, and report latencies as ghz does.
@@ -55,14 +57,24 @@ enum Command {
 
 /// Runs the command line of this process, and says how it ended: 0 for well, 1 for what failed, 2 for what was asked for wrongly or cannot run here.
 pub fn main() -> ExitCode {
-    let CommandLine { command, serve } = CommandLine::parse();
-    match command.unwrap_or(Command::Serve(serve)) {
+    let command_line = CommandLine::from_arg_matches(&unset_empty(CommandLine::command()).get_matches());
+    let CommandLine { command, serve } = command_line.unwrap_or_else(|error| error.exit());
+    match command.unwrap_or_else(|| Command::Serve(Box::new(serve))) {
         Command::Serve(args) => serve::run(&args),
         Command::Call(args) => call::run(&args),
         Command::Load(args) => load::run(args),
         Command::Health(args) => health::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
+}
+
+/// An environment variable that is empty counts as not set, whatever its flag takes.
+fn unset_empty(command: clap::Command) -> clap::Command {
+    let unset = |flag: Arg| {
+        let is_empty = flag.get_env().is_some_and(|name| env::var_os(name).is_some_and(|value| value.is_empty()));
+        if is_empty { flag.env(Resettable::Reset) } else { flag }
+    };
+    command.mut_args(unset).mut_subcommands(unset_empty)
 }
 
 /// The words for `--runtime`.

@@ -1,6 +1,7 @@
 //! The server: from a builder to workers that serve.
 //!
 //! * `supervisor` starts all workers or none, and ends them together; `listen` binds.
+//! * `acceptor` accepts for all workers, where they cannot or shall not do it themselves; `places` counts the connections that are open.
 //! * `worker` accepts on one loop and drains; `accept` judges accept errors; `orders` is how a worker learns of the drain, `phase` how a connection does.
 //! * `care` is how long a connection may be idle, and how old it may grow; `alarms` is the one timer by which a worker's connections look after that.
 //! * `health` tells clients whether the server serves; `channelz` tells those who debug it of its calls and sockets.
@@ -12,6 +13,7 @@
 //! * `lone` serves a connection that no worker has accepted.
 
 mod accept;
+mod acceptor;
 mod alarms;
 mod care;
 pub(crate) mod channelz;
@@ -27,6 +29,7 @@ mod orders;
 mod overload;
 mod peer_log;
 mod phase;
+mod places;
 mod supervisor;
 mod watchdog;
 mod worker;
@@ -36,7 +39,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use loopswap_rt::{Address, Runtime, Worker};
+use loopswap_rt::{Runtime, Worker};
 
 use crate::http2::Limits;
 use crate::observe::Wanted;
@@ -50,7 +53,9 @@ pub(crate) use engine::{Closed, Engine, House};
 pub(crate) use handshake::Handshake;
 pub use health::{Health, ServingStatus};
 pub use hooks::Started;
-pub(crate) use listen::bind;
+pub use listen::Balance;
+use listen::Listening;
+pub(crate) use listen::bind_alone;
 pub use lone::Lone;
 pub use overload::Overload;
 pub(crate) use phase::{Phase, PhaseWatch};
@@ -66,7 +71,7 @@ impl Server {
     /// A server with the defaults: 127.0.0.1:9999, one worker for each CPU that this process may use, not pinned, 25 s to drain.
     pub fn builder() -> Builder {
         Builder {
-            address: "127.0.0.1:9999".into(),
+            listening: Listening::default(),
             n_workers: thread::available_parallelism().map_or(1, NonZero::get),
             pin_cpus: false,
             drain_delay: Duration::ZERO,
@@ -87,7 +92,7 @@ impl Server {
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `serve` or `start`"]
 pub struct Builder {
-    address: String,
+    listening: Listening,
     n_workers: usize,
     pin_cpus: bool,
     drain_delay: Duration,
@@ -103,12 +108,6 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Where to listen: `127.0.0.1:9999`, `[::]:9999` for all addresses of both families, port 0 for any free one.
-    pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.address = address.into();
-        self
-    }
-
     /// How many workers: threads with a loop each. Default: the CPUs that this process may use.
     pub fn workers(mut self, n: usize) -> Self {
         self.n_workers = n;
@@ -180,7 +179,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// The address means nothing, or cannot be listened on; there are no workers; the limits make no sense; the loop cannot run here, in which case nothing was bound.
+    /// An address means nothing, or cannot be listened on; there are no workers; the limits make no sense; the loop cannot run here, in which case nothing was bound.
     pub fn start<L, S, F>(self, event_loop: L, make_service: F) -> Result<Running, Error>
     where
         L: EventLoop,
@@ -207,12 +206,9 @@ impl Builder {
     }
 
     fn plan(self) -> Result<supervisor::Plan, Error> {
-        let address: Address = self.address.parse().map_err(|error| Error::usage(format!("bad address: {error}")).with_source(error))?;
+        let doors = self.listening.doors()?;
         if self.n_workers == 0 {
             return Err(Error::usage("0 workers serve nobody; ask for 1 or more"));
-        }
-        if matches!(address, Address::Unix(_)) && self.n_workers > 1 {
-            return Err(Error::usage("a Unix socket cannot be spread over workers; ask for 1"));
         }
         self.limits.check().map_err(Error::usage)?;
         self.overload.check()?;
@@ -225,7 +221,7 @@ impl Builder {
         });
         let setup = worker::Setup { http2, limits, overload, counters, drain_timeout, observe, sockets };
         Ok(supervisor::Plan {
-            address,
+            doors,
             n_workers: self.n_workers,
             pin_cpus: self.pin_cpus,
             setup,

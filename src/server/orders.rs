@@ -3,7 +3,7 @@
 //!
 //! That wait is each worker's, because it is the loops that have timers. Whoever's is over first orders the drain for all.
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
@@ -29,6 +29,13 @@ impl Orders {
     /// The last order. Those that wait are told of later ones.
     pub(super) fn phase(&mut self) -> Phase {
         *self.ordered.borrow_and_update()
+    }
+
+    /// Waits for the order to drain, or to stop.
+    pub(super) async fn until_drained(&mut self) {
+        while self.phase() < Phase::Draining {
+            self.unless_ordered(pending::<()>()).await;
+        }
     }
 
     /// The future's value, or `None` when an order came first.

@@ -1,17 +1,18 @@
 //! Starts all workers or none, and ends them together.
 //!
-//! The order of a start: the loop is probed; each worker builds its loop and its service; when all have, the address is bound; each worker gets its
-//! listener. So nothing is bound that is not served, and a loop that cannot run is told before a port is touched.
+//! The order of a start: the loop is probed; each worker builds its loop and its service; when all have, the addresses are bound; each worker gets its
+//! listeners, and the acceptor, where one is needed, starts. So nothing is bound that is not served, and a loop that cannot run is told before a port is touched.
 
 use std::fmt;
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use loopswap_rt::{Address, BoundListener, Runtime, Unavailable, Worker, live_tasks};
+use loopswap_rt::{Address, Runtime, Unavailable, Worker, live_tasks};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -19,18 +20,20 @@ use tokio::sync::{oneshot, watch};
 
 use crate::observe::{Endpoint, Observer, Source};
 use crate::pulse::Pulse;
+use crate::server::acceptor::Acceptor;
 use crate::server::health::Health;
 use crate::server::hooks::{self, Started};
-use crate::server::orders::Orders;
+use crate::server::listen::{self, Bound, Doors, SocketFile};
 use crate::server::phase::Phase;
+use crate::server::places::Share;
 use crate::server::watchdog::Watchdog;
-use crate::server::worker::{self, Setup};
-use crate::server::{Counters, channelz, listen};
+use crate::server::worker::{self, Entrance, Setup};
+use crate::server::{Counters, channelz};
 use crate::{Error, ErrorKind};
 
 /// What to start.
 pub(super) struct Plan {
-    pub(super) address: Address,
+    pub(super) doors: Doors,
     pub(super) n_workers: usize,
     pub(super) pin_cpus: bool,
     pub(super) setup: Setup,
@@ -41,8 +44,8 @@ pub(super) struct Plan {
     pub(super) metrics_address: Option<String>,
 }
 
-/// What a worker, by its number, tells the supervisor: first that it is ready, then how it ended.
-type Report = (usize, Told);
+/// What a worker, or the acceptor, tells the supervisor by its name: a worker first that it is ready, then how it ended; the acceptor only that it failed.
+type Report = (String, Told);
 
 enum Told {
     Ready,
@@ -100,10 +103,13 @@ impl Handle {
 /// A server that runs, in threads of its own. Dropped, it is stopped at once.
 pub struct Running {
     handle: Handle,
-    local_addr: Address,
+    local_addrs: Vec<Address>,
+    n_workers: usize,
     threads: Vec<JoinHandle<()>>,
     reports: mpsc::Receiver<Report>,
     signals: Option<signal_hook::iterator::Handle>,
+    /// Removed at the end, behind the threads.
+    files: Vec<SocketFile>,
     /// Serves the metrics until all has ended.
     endpoint: Option<Endpoint>,
     /// Until the end.
@@ -111,9 +117,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// Where it listens; with the port that the kernel chose where 0 was asked for.
+    /// Where it listens, or the first of several such places; with the port that the kernel chose where 0 was asked for.
     pub fn local_addr(&self) -> &Address {
-        &self.local_addr
+        &self.local_addrs[0]
+    }
+
+    /// Everywhere it listens, in the order in which it was told.
+    pub fn local_addrs(&self) -> &[Address] {
+        &self.local_addrs
     }
 
     /// Where its metrics are served, if they are.
@@ -163,12 +174,12 @@ impl Running {
     pub fn wait(mut self) -> Result<(), Error> {
         let mut n_cut = 0;
         let mut failure = None;
-        while let Ok((index, told)) = self.reports.recv() {
+        while let Ok((who, told)) = self.reports.recv() {
             match told {
                 Told::Ready => {}
                 Told::Served(n) => n_cut += n,
-                Told::Unavailable(why) => failure = failure.or(Some(format!("worker {index} cannot run: {why}"))),
-                Told::Failed(why) => failure = failure.or(Some(format!("worker {index} failed: {why}"))),
+                Told::Unavailable(why) => failure = failure.or(Some(format!("{who} cannot run: {why}"))),
+                Told::Failed(why) => failure = failure.or(Some(format!("{who} failed: {why}"))),
             }
             if failure.is_some() {
                 self.handle.stop();
@@ -183,6 +194,27 @@ impl Running {
         } else {
             Ok(())
         }
+    }
+
+    /// Starts a thread of the server. What its `body` returns, if anything, is reported by this name; its panic is, too.
+    fn spawn(
+        &mut self,
+        thread: String,
+        who: String,
+        report: mpsc::Sender<Report>,
+        body: impl FnOnce(&mpsc::Sender<Report>) -> Option<Told> + Send + 'static,
+    ) -> Result<(), Error> {
+        let failed = format!("the thread of {who} cannot be started");
+        let body = move || {
+            let told = catch_unwind(AssertUnwindSafe(|| body(&report)));
+            if let Some(told) = told.unwrap_or_else(|_| Some(Told::Failed("it panicked; see the message above".into()))) {
+                // A supervisor that is gone needs no report.
+                let _ = report.send((who, told));
+            }
+        };
+        let thread = thread::Builder::new().name(thread).spawn(body);
+        self.threads.push(thread.map_err(|error| Error::new(ErrorKind::Worker, format!("{failed}: {error}")).with_source(error))?);
+        Ok(())
     }
 
     fn join(&mut self) {
@@ -205,7 +237,7 @@ impl Drop for Running {
 
 impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("local_addr", &self.local_addr).field("n_workers", &self.threads.len()).finish_non_exhaustive()
+        f.debug_struct("Running").field("local_addrs", &self.local_addrs).field("n_workers", &self.n_workers).finish_non_exhaustive()
     }
 }
 
@@ -215,7 +247,7 @@ where
     R: Runtime,
     F: AsyncFn(&Worker) -> Result<Started, String> + Send + Sync + 'static,
 {
-    let Plan { address, n_workers, pin_cpus, setup, hook_timeout, drain_delay, health, metrics_address } = plan;
+    let Plan { doors, n_workers, pin_cpus, setup, hook_timeout, drain_delay, health, metrics_address } = plan;
     runtime.probe().map_err(|why| Error::unavailable(R::NAME, why))?;
     let cpus = if pin_cpus { allowed_cpus()? } else { Vec::new() };
     let metrics = setup.observe.metrics.clone();
@@ -235,10 +267,12 @@ where
         .map_err(|error| Error::new(ErrorKind::Worker, format!("the watchdog's thread cannot be started: {error}")).with_source(error))?;
     let mut running = Running {
         handle: handle.clone(),
-        local_addr: address.clone(),
+        local_addrs: Vec::new(),
+        n_workers,
         threads: Vec::new(),
         reports,
         signals: None,
+        files: Vec::new(),
         endpoint,
         _watchdog: watchdog,
     };
@@ -250,35 +284,40 @@ where
         let (start, started) = oneshot::channel();
         let name = worker.name.clone();
         let (runtime, start_hook, setup) = (runtime.clone(), Arc::clone(&start_hook), setup.clone());
-        let (handle, health, report) = (handle.clone(), health.clone(), report.clone());
-        let body = move || {
+        let (handle, health) = (handle.clone(), health.clone());
+        let body = move |report: &mpsc::Sender<Report>| {
             let ready = report.clone();
-            let run = || run_worker(runtime, worker, start_hook, hook_timeout, setup, pulse, started, handle, health, ready);
-            let told = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Told::Failed("it panicked; see the message above".into()));
-            // A supervisor that is gone needs no report.
-            let _ = report.send((index, told));
+            Some(run_worker(runtime, worker, start_hook, hook_timeout, setup, pulse, started, handle, health, ready))
         };
-        let thread = thread::Builder::new().name(name).spawn(body);
-        running.threads.push(thread.map_err(|error| {
-            Error::new(ErrorKind::Worker, format!("the thread of worker {index} cannot be started: {error}")).with_source(error)
-        })?);
+        running.spawn(name, format!("worker {index}"), report.clone(), body)?;
         starts.push(start);
     }
-    drop(report);
 
     for _ in 0..n_workers {
         match running.reports.recv() {
             Ok((_, Told::Ready)) => {}
             Ok((_, Told::Unavailable(why))) => return Err(Error::unavailable(R::NAME, why)),
-            Ok((index, Told::Failed(why))) => return Err(Error::new(ErrorKind::Worker, format!("worker {index} cannot start: {why}"))),
-            Ok((_, Told::Served(_))) | Err(_) => unreachable!("a worker that is ready waits for its listener"),
+            Ok((who, Told::Failed(why))) => return Err(Error::new(ErrorKind::Worker, format!("{who} cannot start: {why}"))),
+            Ok((_, Told::Served(_))) | Err(_) => unreachable!("a worker that is ready waits for its listeners"),
         }
     }
-    let listeners = listen::bind(&address, n_workers)?;
-    running.local_addr = listeners[0].local_addr().map_err(|error| Error::new(ErrorKind::Bind, error.to_string()).with_source(error))?;
-    for (start, listener) in starts.into_iter().zip(listeners) {
+    let Bound { own, shared, addresses, files } = listen::bind(&doors, n_workers)?;
+    (running.local_addrs, running.files) = (addresses, files);
+    let shares: Vec<_> = (0..n_workers).map(|_| Arc::new(Share::default())).collect();
+    let mut handed: Vec<_> = (0..n_workers).map(|_| None).collect();
+    // Channelz has sockets by worker; those that all share are told of by the first.
+    let mut also: Vec<_> = shared.iter().filter_map(|shared| shared.listener.local_addr().ok()).collect();
+    if !shared.is_empty() {
+        let (acceptor, queues) = Acceptor::new(shared, &shares, running.handle.phase())
+            .map_err(|error| Error::new(ErrorKind::Worker, format!("the acceptor cannot start: {error}")).with_source(error))?;
+        handed = queues.into_iter().map(Some).collect();
+        running.spawn("acceptor".into(), "the acceptor".into(), report, |_| {
+            acceptor.run().err().map(|error| Told::Failed(error.to_string()))
+        })?;
+    }
+    for (((start, listeners), handed), share) in starts.into_iter().zip(own).zip(handed).zip(shares) {
         // A worker that has died meanwhile is reported by `wait`.
-        let _ = start.send(listener);
+        let _ = start.send(Entrance { listeners, also_at: mem::take(&mut also), handed, share });
     }
     if let Some(metrics) = &metrics {
         metrics.attach(Source { counters: Arc::clone(&running.handle.counters), orders: running.handle.orders.subscribe() });
@@ -295,7 +334,7 @@ fn run_worker<R, F>(
     hook_timeout: Duration,
     setup: Setup,
     pulse: Arc<Pulse>,
-    mut started: oneshot::Receiver<BoundListener>,
+    mut started: oneshot::Receiver<Entrance>,
     handle: Handle,
     health: Option<Health>,
     ready: mpsc::Sender<Report>,
@@ -326,12 +365,10 @@ where
         }
         // Before it is ready: who serves is seen.
         let observer = Observer::new(&setup.observe, &on, this.index, &router);
-        let _ = ready.send((this.index, Told::Ready));
+        let _ = ready.send((format!("worker {}", this.index), Told::Ready));
         drop(ready);
         let served = match started.await {
-            Ok(listener) => {
-                worker::serve(on, listener, router, setup, pulse, observer, Orders::new(handle)).await.map_err(|error| error.to_string())
-            }
+            Ok(entrance) => worker::serve(on, entrance, router, setup, pulse, observer, handle).await.map_err(|error| error.to_string()),
             // The same.
             Err(_) => Ok(0),
         };

@@ -113,6 +113,25 @@ fn the_environment_stands_in_for_flags() {
     drop(served(&mut command));
 }
 
+/// As scripts and compose files write what they leave out, whatever the flag takes: a number, a word, a switch, a path.
+#[test]
+fn empty_variables_count_as_not_set() {
+    let flags = output(loopswap().args(["serve", "--help"])).stdout;
+    let variables: Vec<_> = flags.split("[env: ").skip(1).map(|rest| rest.split(['=', ']']).next().unwrap()).collect();
+    assert!(variables.contains(&"LOOPSWAP_WORKERS") && variables.len() > 10, "{variables:?}");
+    let mut command = loopswap();
+    for name in variables.iter().filter(|name| **name != "LOOPSWAP_ADDR") {
+        command.env(name, "");
+    }
+    drop(served(command.env("LOOPSWAP_ADDR", "127.0.0.1:0")));
+    for (command, variable) in [("call", "LOOPSWAP_TIMEOUT"), ("load", "LOOPSWAP_CONCURRENCY")] {
+        let help = output(loopswap().args([command, "--help"])).stdout;
+        assert!(help.contains(&format!("[env: {variable}")), "{help}");
+        let ended = output(loopswap().args([command, "127.0.0.1:1"]).env(variable, ""));
+        assert_eq!(ended.status.code(), Some(1), "nobody listens, and that is all: {}", ended.stderr);
+    }
+}
+
 #[test]
 fn announces_itself_and_logs_as_json() {
     let mut server = serve("tokio", &["--json"]);

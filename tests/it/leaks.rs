@@ -115,6 +115,10 @@ impl Hosted {
         self.running().local_addr()
     }
 
+    pub(crate) fn local_addrs(&self) -> &[Address] {
+        self.running().local_addrs()
+    }
+
     pub(crate) fn handle(&self) -> Handle {
         self.running().handle()
     }

@@ -26,6 +26,7 @@ mod health;
 mod hooks;
 mod interop;
 mod leaks;
+mod listening;
 mod load;
 mod observe;
 mod overload;

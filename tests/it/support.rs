@@ -36,8 +36,12 @@ pub(crate) struct Output {
 }
 
 pub(crate) fn output(command: &mut Command) -> Output {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
-    let mut child = Served::of(child);
+    output_with(command, Stdio::null())
+}
+
+/// [`output`] of a command with this standard input.
+pub(crate) fn output_with(command: &mut Command, stdin: Stdio) -> Output {
+    let mut child = spawn(command, stdin, Stdio::piped());
     let status = child.wait();
     Output { status, stdout: child.stdout.all(), stderr: child.stderr.all() }
 }
@@ -70,25 +74,34 @@ pub(crate) fn client_process(command: &mut Command) -> Child {
 
 /// Starts a command that serves, and waits until it listens.
 pub(crate) fn served(command: &mut Command) -> Served {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
-    let mut served = Served::of(child);
+    let served = served_with(command, Stdio::null(), Stdio::piped());
+    assert!(served.addr.is_some(), "it listens on no TCP address: {}", served.stdout.so_far());
+    served
+}
+
+/// [`served`], of a command with this standard input and this standard error, which may listen elsewhere than on TCP.
+pub(crate) fn served_with(command: &mut Command, stdin: Stdio, stderr: Stdio) -> Served {
+    let mut served = spawn(command, stdin, stderr);
     let line = served.stdout.wait_for("listening").unwrap_or_else(|| panic!("it does not listen: {}", served.stderr.all()));
     let addr = match serde_json::from_str::<serde_json::Value>(&line) {
         Ok(announced) => announced["addr"].as_str().and_then(|addr| addr.parse().ok()),
         Err(_) => line.split_whitespace().nth(2).and_then(|addr| addr.parse().ok()),
     };
     served.sockets = Sockets::of(served.id());
-    served.addr = Some(addr.unwrap_or_else(|| panic!("no address in `{line}`")));
+    served.addr = addr;
     served
 }
 
-impl Served {
-    fn of(mut child: Child) -> Self {
-        let stdout = Lines::of(child.stdout.take().expect("piped"));
-        let stderr = Lines::of(child.stderr.take().expect("piped"));
-        Self { child, addr: None, stdout, stderr, sockets: Sockets::default(), end_is_seen: false, is_foreign: false }
-    }
+fn spawn(command: &mut Command, stdin: Stdio, stderr: Stdio) -> Served {
+    let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr).spawn().expect("the binary starts");
+    let stdout = Lines::of(child.stdout.take().expect("piped"));
+    let stderr = child.stderr.take().map_or_else(Lines::none, Lines::of);
+    // A descriptor that the command holds for its children would be one more holder.
+    command.stdin(Stdio::null()).stderr(Stdio::null());
+    Served { child, addr: None, stdout, stderr, sockets: Sockets::default(), end_is_seen: false, is_foreign: false }
+}
 
+impl Served {
     /// A server of other people's, which need not keep to our promises.
     pub(crate) fn foreign(mut self) -> Self {
         self.is_foreign = true;
@@ -220,6 +233,11 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    /// Of a stream that goes elsewhere.
+    fn none() -> Self {
+        Self { lines: Arc::default(), reader: None }
+    }
+
     fn of(stream: impl Read + Send + 'static) -> Self {
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let into = Arc::clone(&lines);

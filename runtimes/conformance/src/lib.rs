@@ -11,6 +11,7 @@
 //! for tasks and descriptors that they left. A loop that is not available fails the suite: it does not skip it.
 
 pub mod accept;
+pub mod adopt;
 pub mod cancel;
 pub mod close;
 pub mod connect;
@@ -92,6 +93,15 @@ macro_rules! suite {
                         wakes_who_polled_last,
                         no_descriptors_left,
                         drop_closes_the_port;
+                }
+                adopt {
+                    inside:
+                        echo,
+                        whether_it_blocks_or_not,
+                        half_close,
+                        addresses_and_nodelay,
+                        dropped,
+                        many_from_a_thread;
                 }
                 stop {
                     inside:
@@ -230,6 +240,7 @@ mod tests {
             ("connect", include_str!("connect.rs")),
             ("close", include_str!("close.rs")),
             ("accept", include_str!("accept.rs")),
+            ("adopt", include_str!("adopt.rs")),
             ("stop", include_str!("stop.rs")),
             ("time", include_str!("time.rs")),
             ("tasks", include_str!("tasks.rs")),

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
 use glommio::net::{TcpListener, TcpStream};
-use loopswap_rt::{Address, BoundListener, Connect, Connection as _, Listen, drain_backlog, with_scratch};
+use loopswap_rt::{AcceptedSocket, Address, BoundListener, Connect, Connection as _, Listen, drain_backlog, with_scratch};
 use rustix::io::{FdFlags, fcntl_setfd, retry_on_intr};
 use rustix::net::{SendFlags, send};
 use socket2::{SockAddr, SockRef, Socket, Type};
@@ -35,6 +35,11 @@ impl Listen for Glommio {
         let socket = Rc::new(unsafe { TcpListener::from_raw_fd(fd.into_raw_fd()) });
         Ok(Listener { socket, fd: kept, armed: None, stopped: None })
     }
+
+    fn adopt(&self, client: AcceptedSocket) -> io::Result<Connection> {
+        // It receives and sends without waiting, whatever O_NONBLOCK says.
+        Ok(Connection::adopt(client))
+    }
 }
 
 /// A listener on glommio.
@@ -45,7 +50,7 @@ pub struct Listener {
     /// The accept under way. It is never cancelled: the kernel would take the next client for nobody.
     armed: Option<Unabandoned<io::Result<TcpStream>>>,
     /// Set by `stop`: what had arrived by then, less what the armed accept brings.
-    stopped: Option<VecDeque<(OwnedFd, Address)>>,
+    stopped: Option<VecDeque<AcceptedSocket>>,
 }
 
 impl std::fmt::Debug for Listener {
@@ -73,7 +78,7 @@ impl loopswap_rt::Listener for Listener {
             }
         }
         let arrived = self.stopped.as_mut().and_then(VecDeque::pop_front);
-        Poll::Ready(arrived.map(|(client, peer)| Ok(Connection::adopt(client, peer))))
+        Poll::Ready(arrived.map(|client| Ok(Connection::adopt(client))))
     }
 
     fn stop(&mut self) {
@@ -120,9 +125,10 @@ impl Connection {
         Ok(connection)
     }
 
-    fn adopt(client: OwnedFd, peer: Address) -> Self {
+    fn adopt(client: AcceptedSocket) -> Self {
+        let AcceptedSocket { socket, peer } = client;
         // SAFETY: the descriptor is open, and handed over.
-        Self::new(unsafe { TcpStream::from_raw_fd(client.into_raw_fd()) }, peer)
+        Self::new(unsafe { TcpStream::from_raw_fd(socket.into_raw_fd()) }, peer)
     }
 
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -206,7 +212,7 @@ impl Connect for Glommio {
                     socket.connect(&to)?;
                     Ok(socket.into())
                 });
-                Ok(Connection::adopt(socket.await?, address.clone()))
+                Ok(Connection::adopt(AcceptedSocket { socket: socket.await?, peer: address.clone() }))
             }
         }
     }

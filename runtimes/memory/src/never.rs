@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::task::{Context, Poll};
 
-use loopswap_rt::{Address, BoundListener, Connect, FileHandle, Files, Listen, Listener, OpenOptions};
+use loopswap_rt::{AcceptedSocket, Address, BoundListener, Connect, FileHandle, Files, Listen, Listener, OpenOptions};
 
 use crate::{Memory, MemoryConnection};
 
@@ -21,6 +21,10 @@ impl Listen for Memory {
 
     fn listen(&self, _listener: BoundListener) -> io::Result<Never> {
         unsupported("listeners")
+    }
+
+    fn adopt(&self, _client: AcceptedSocket) -> io::Result<MemoryConnection> {
+        unsupported("sockets")
     }
 }
 

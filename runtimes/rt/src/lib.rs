@@ -22,6 +22,7 @@ mod ambient;
 mod any_connection;
 mod file;
 mod files;
+mod inherited;
 mod net;
 mod offload;
 mod on_thread;
@@ -39,7 +40,8 @@ pub use ambient::{Ambient, Elapsed, Sleep, Timeout, current_loop, now, offload, 
 pub use any_connection::{AnyConnection, connect};
 pub use file::File;
 pub use files::{FileHandle, Files, OpenOptions};
-pub use net::{BoundListener, Connect, Connection, Listen, Listener, drain_backlog};
+pub use inherited::take_inherited;
+pub use net::{AcceptedSocket, BoundListener, Connect, Connection, Listen, Listener, accept_now, drain_backlog, take_backlog};
 pub use offload::Offload;
 pub use on_thread::OnThread;
 pub use scratch::with_scratch;

@@ -31,6 +31,18 @@ impl BoundListener {
     pub fn local_addr(&self) -> io::Result<Address> {
         SockRef::from(self).local_addr()?.try_into()
     }
+
+    /// The same socket, behind another descriptor.
+    ///
+    /// # Errors
+    ///
+    /// There is no descriptor left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
+            Self::Unix(listener) => Self::Unix(listener.try_clone()?),
+        })
+    }
 }
 
 impl AsFd for BoundListener {
@@ -39,6 +51,18 @@ impl AsFd for BoundListener {
             Self::Tcp(listener) => listener.as_fd(),
             Self::Unix(listener) => listener.as_fd(),
         }
+    }
+}
+
+impl From<std::net::TcpListener> for BoundListener {
+    fn from(listener: std::net::TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+impl From<std::os::unix::net::UnixListener> for BoundListener {
+    fn from(listener: std::os::unix::net::UnixListener) -> Self {
+        Self::Unix(listener)
     }
 }
 
@@ -51,7 +75,16 @@ impl From<BoundListener> for OwnedFd {
     }
 }
 
-/// Adopting a listener into the loop of the current thread.
+/// A connection that was accepted outside every loop: by a thread that hands it over to a worker, or out of a backlog. Dropped, it is closed.
+#[derive(Debug)]
+pub struct AcceptedSocket {
+    /// The stream socket, connected and close-on-exec.
+    pub socket: OwnedFd,
+    /// The other end.
+    pub peer: Address,
+}
+
+/// Adopting a listener, or a connection that was accepted elsewhere, into the loop of the current thread.
 ///
 /// # What an implementor can get wrong
 ///
@@ -71,6 +104,17 @@ pub trait Listen {
     ///
     /// Outside this loop.
     fn listen(&self, listener: BoundListener) -> io::Result<Self::Listener>;
+
+    /// Takes a connection over that was accepted elsewhere: from now on it is as if a listener of this loop had accepted it.
+    ///
+    /// # Errors
+    ///
+    /// The loop refuses the descriptor, which is then closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside this loop.
+    fn adopt(&self, client: AcceptedSocket) -> io::Result<<Self::Listener as Listener>::Connection>;
 }
 
 /// A listener of one worker.
@@ -230,23 +274,34 @@ pub trait Connect {
 /// answered, and its library connects elsewhere.
 ///
 /// The accepted descriptors are blocking, close-on-exec; the listener is left non-blocking.
-pub fn drain_backlog(listener: BorrowedFd<'_>) -> Vec<(OwnedFd, Address)> {
-    let socket = SockRef::from(&listener);
+pub fn drain_backlog(listener: BorrowedFd<'_>) -> Vec<AcceptedSocket> {
+    let clients = take_backlog(listener);
+    // ENOTCONN says that it is stopped already.
+    let _ = SockRef::from(&listener).shutdown(Shutdown::Both);
+    clients
+}
+
+/// As [`drain_backlog`], but leaves the socket as it is: for one that others hold too, who go on listening.
+pub fn take_backlog(listener: BorrowedFd<'_>) -> Vec<AcceptedSocket> {
     let mut clients = Vec::new();
-    if socket.set_nonblocking(true).is_ok() {
+    if SockRef::from(&listener).set_nonblocking(true).is_ok() {
         loop {
-            match socket.accept() {
-                Ok((client, peer)) => {
-                    if let Ok(peer) = Address::try_from(peer) {
-                        clients.push((client.into(), peer));
-                    }
-                }
+            match accept_now(listener) {
+                Ok(client) => clients.push(client),
                 Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
                 Err(_) => break,
             }
         }
     }
-    // ENOTCONN says that it is stopped already.
-    let _ = socket.shutdown(Shutdown::Both);
     clients
+}
+
+/// Accepts a client on a listener that does not block: outside every loop, to be [adopted](Listen::adopt) by one.
+///
+/// # Errors
+///
+/// What `accept4(2)` says; [`WouldBlock`](io::ErrorKind::WouldBlock) when no client waits.
+pub fn accept_now(listener: BorrowedFd<'_>) -> io::Result<AcceptedSocket> {
+    let (client, peer) = SockRef::from(&listener).accept()?;
+    Ok(AcceptedSocket { socket: client.into(), peer: peer.try_into()? })
 }

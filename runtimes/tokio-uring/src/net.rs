@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use io_uring::squeue::Flags;
 use io_uring::{opcode, types};
-use loopswap_rt::{Address, BoundListener, Connect, Connection as _, Listen, drain_backlog};
+use loopswap_rt::{AcceptedSocket, Address, BoundListener, Connect, Connection as _, Listen, drain_backlog};
 use rustix::net::{SendFlags, SocketFlags};
 use socket2::{SockAddr, SockRef, Socket, Type};
 
@@ -31,6 +31,11 @@ impl Listen for TokioUring {
         SockRef::from(&listener).set_nonblocking(false)?;
         Ok(Listener { socket: Rc::new(listener.into()), accept: None, stopped: None })
     }
+
+    fn adopt(&self, client: AcceptedSocket) -> io::Result<Connection> {
+        // To receive and to send, unlike to accept, the ring waits whatever O_NONBLOCK says.
+        Ok(Connection::adopt(client))
+    }
 }
 
 /// A listener on tokio-uring.
@@ -39,7 +44,7 @@ pub struct Listener {
     /// The accept under way. It is never cancelled.
     accept: Option<Op<Rc<OwnedFd>>>,
     /// Set by `stop`: what had arrived by then.
-    stopped: Option<VecDeque<(OwnedFd, Address)>>,
+    stopped: Option<VecDeque<AcceptedSocket>>,
 }
 
 impl std::fmt::Debug for Listener {
@@ -65,14 +70,14 @@ impl loopswap_rt::Listener for Listener {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Connection>>> {
         if let Some(arrived) = &mut self.stopped {
-            if let Some((client, peer)) = arrived.pop_front() {
-                return Poll::Ready(Some(Ok(Connection::new(client, peer))));
+            if let Some(client) = arrived.pop_front() {
+                return Poll::Ready(Some(Ok(Connection::adopt(client))));
             }
             // The accept that was under way ends too: with a client, or because of the shutdown.
             let Some(accept) = &mut self.accept else { return Poll::Ready(None) };
             let accepted = ready!(Self::poll_armed(accept, cx));
             self.accept = None;
-            return Poll::Ready(accepted.ok().map(Connection::adopt));
+            return Poll::Ready(accepted.ok().map(Connection::accepted));
         }
         let accept = self.accept.get_or_insert_with(|| {
             let entry = opcode::Accept::new(types::Fd(self.socket.as_raw_fd()), std::ptr::null_mut(), std::ptr::null_mut())
@@ -82,7 +87,7 @@ impl loopswap_rt::Listener for Listener {
         });
         let accepted = ready!(Self::poll_armed(accept, cx));
         self.accept = None;
-        Poll::Ready(Some(accepted.and_then(Connection::adopt)))
+        Poll::Ready(Some(accepted.and_then(Connection::accepted)))
     }
 
     fn stop(&mut self) {
@@ -131,7 +136,11 @@ impl Connection {
         Self { socket: Rc::new(socket), peer, receive: None, send: None }
     }
 
-    fn adopt(client: OwnedFd) -> io::Result<Self> {
+    fn adopt(client: AcceptedSocket) -> Self {
+        Self::new(client.socket, client.peer)
+    }
+
+    fn accepted(client: OwnedFd) -> io::Result<Self> {
         let peer = SockRef::from(&client).peer_addr()?.try_into()?;
         Ok(Self::new(client, peer))
     }

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use loopswap_rt::{Address, BoundListener, Connect, Connection as _, Listen, drain_backlog, with_scratch};
+use loopswap_rt::{AcceptedSocket, Address, BoundListener, Connect, Connection as _, Listen, drain_backlog, with_scratch};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -25,6 +25,10 @@ impl Listen for Tokio {
         };
         Ok(Listener { socket, stopped: None })
     }
+
+    fn adopt(&self, client: AcceptedSocket) -> io::Result<Connection> {
+        Connection::adopt(client)
+    }
 }
 
 /// A listener on tokio.
@@ -32,7 +36,7 @@ impl Listen for Tokio {
 pub struct Listener {
     socket: Accepting,
     /// Set by `stop`: what had arrived by then.
-    stopped: Option<VecDeque<(OwnedFd, Address)>>,
+    stopped: Option<VecDeque<AcceptedSocket>>,
 }
 
 #[derive(Debug)]
@@ -55,7 +59,7 @@ impl loopswap_rt::Listener for Listener {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Connection>>> {
         if let Some(arrived) = &mut self.stopped {
-            return Poll::Ready(arrived.pop_front().map(|(client, peer)| Connection::adopt(client, peer)));
+            return Poll::Ready(arrived.pop_front().map(Connection::adopt));
         }
         Poll::Ready(Some(match &self.socket {
             Accepting::Tcp(listener) => {
@@ -132,11 +136,12 @@ impl Connection {
         Self { stream, peer, send: None }
     }
 
-    fn adopt(client: OwnedFd, peer: Address) -> io::Result<Self> {
-        SockRef::from(&client).set_nonblocking(true)?;
+    fn adopt(client: AcceptedSocket) -> io::Result<Self> {
+        let AcceptedSocket { socket, peer } = client;
+        SockRef::from(&socket).set_nonblocking(true)?;
         let stream = match peer {
-            Address::Tcp(_) => Stream::Tcp(TcpStream::from_std(client.into())?),
-            Address::Unix(_) => Stream::Unix(UnixStream::from_std(client.into())?),
+            Address::Tcp(_) => Stream::Tcp(TcpStream::from_std(socket.into())?),
+            Address::Unix(_) => Stream::Unix(UnixStream::from_std(socket.into())?),
         };
         Ok(Self::new(stream, peer))
     }

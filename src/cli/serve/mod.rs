@@ -6,6 +6,7 @@
 mod admin;
 mod care;
 mod limits;
+mod listen;
 mod observe;
 mod overload;
 mod reflection;
@@ -26,8 +27,9 @@ use crate::blocks::{BLOCKS_MAX, BlocksServer, FileBlocks, Store};
 use crate::cli::serve::admin::AdminArgs;
 use crate::cli::serve::care::CareArgs;
 use crate::cli::serve::limits::LimitArgs;
+use crate::cli::serve::listen::ListenArgs;
 use crate::cli::terminal::{coloured, fail};
-use crate::cli::{ADDR, duration, runtime_words};
+use crate::cli::{duration, runtime_words};
 use crate::greeter::{GreeterServer, Hello};
 use crate::observe::CALLS;
 use crate::{Error, Http2, Limits, Loop, Router, Server};
@@ -46,11 +48,7 @@ pub(super) struct Args {
     #[arg(long, env = "LOOPSWAP_HTTP2", value_name = "ENGINE", default_value = "native", value_parser = http2_words())]
     http2: String,
 
-    /// Where to listen: IP:PORT, [IPv6]:PORT, or unix:PATH with one worker; port 0 takes a free one.
-    #[arg(long, env = "LOOPSWAP_ADDR", value_name = "ADDR", default_value = ADDR)]
-    addr: String,
-
-    /// Worker threads, each with a loop and a listening socket of its own. The default is the CPUs that this process may use.
+    /// Worker threads, each with a loop of its own. The default is the CPUs that this process may use.
     #[arg(long, env = "LOOPSWAP_WORKERS", value_name = "N", default_value_t = thread::available_parallelism().map_or(1, usize::from))]
     workers: usize,
 
@@ -84,6 +82,9 @@ pub(super) struct Args {
     /// Say where it listens, and log, as JSON lines [default: no].
     #[arg(long, env = "LOOPSWAP_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
+
+    #[command(flatten)]
+    listen: ListenArgs,
 
     #[command(flatten)]
     admin: AdminArgs,
@@ -165,14 +166,14 @@ fn serve(args: &Args) -> Result<(), Error> {
     let blocks = blocks(args)?;
     let admin = args.admin.clone();
     let builder = Server::builder()
-        .listen(&args.addr)
         .workers(args.workers)
         .pin_cpus(args.pin_cpus)
         .drain_timeout(args.drain_timeout)
         .http2(http2)
         .limits(limits)
         .overload(overload);
-    let mut running = args.observe.apply(args.admin.configure(builder)).start(event_loop, move |worker| {
+    let builder = args.listen.configure(args.observe.apply(args.admin.configure(builder)))?;
+    let mut running = builder.start(event_loop, move |worker| {
         let router = Router::new().add(GreeterServer::new(Hello).max_decoding_message_size(message_bytes_max));
         let router = match &blocks {
             Some(store) => {
@@ -184,25 +185,26 @@ fn serve(args: &Args) -> Result<(), Error> {
         admin.add_to(router)
     })?;
     running.drain_on_signals()?;
-    let address = running.local_addr();
     let metrics = running.metrics_addr();
     if let Some(metrics) = metrics {
         tracing::info!("metrics at http://{metrics}/metrics");
     }
-    let line = if args.json {
-        let mut said = json!({
-            "event": "listening", "addr": address.to_string(), "runtime": name, "http2": http2.name(), "workers": args.workers
-        });
-        if let Some(metrics) = metrics {
-            said["metrics"] = metrics.to_string().into();
-        }
-        said.to_string()
-    } else {
-        let workers = if args.workers == 1 { "worker" } else { "workers" };
-        format!("listening on {address} ({name}, {http2}, {} {workers})", args.workers)
-    };
-    // Nobody may be reading; that is no reason not to serve.
-    let _ = writeln!(io::stdout(), "{line}");
+    for address in running.local_addrs() {
+        let line = if args.json {
+            let mut said = json!({
+                "event": "listening", "addr": address.to_string(), "runtime": name, "http2": http2.name(), "workers": args.workers
+            });
+            if let Some(metrics) = metrics {
+                said["metrics"] = metrics.to_string().into();
+            }
+            said.to_string()
+        } else {
+            let workers = if args.workers == 1 { "worker" } else { "workers" };
+            format!("listening on {address} ({name}, {http2}, {} {workers})", args.workers)
+        };
+        // Nobody may be reading; that is no reason not to serve.
+        let _ = writeln!(io::stdout(), "{line}");
+    }
     let handle = running.handle();
     let ended = running.wait();
     for (limit, n) in handle.counters().reached() {

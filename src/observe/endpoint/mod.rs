@@ -50,7 +50,7 @@ impl Endpoint {
             Error::usage(format!("bad address `{address}` for metrics: {error}; write IP:PORT or [IPv6]:PORT, as in 127.0.0.1:9464"))
                 .with_source(error)
         })?;
-        let listener = match crate::server::bind(&Address::from(tcp), 1).map(|mut bound| bound.remove(0)) {
+        let listener = match crate::server::bind_alone(&Address::from(tcp)) {
             Ok(BoundListener::Tcp(listener)) => listener,
             Ok(BoundListener::Unix(_)) => unreachable!("it is a TCP address"),
             Err(error) => return Err(Error::new(error.kind(), format!("metrics: {error}")).with_source(error)),

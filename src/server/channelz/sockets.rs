@@ -2,7 +2,7 @@
 //!
 //! A worker owns its connections; what is told of them is here as well, written when one comes or goes, so that nobody has to ask the workers.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -66,17 +66,21 @@ impl Sockets {
 /// The sockets of one worker, whose connections have numbers of their own. Dropped, they are gone.
 pub(in crate::server) struct WorkerSockets {
     sockets: Arc<Sockets>,
-    listens: Cell<Option<i64>>,
+    listens: RefCell<Vec<i64>>,
     /// Ids by numbers, which may come again.
     connections: RefCell<HashMap<u32, i64>>,
 }
 
 impl WorkerSockets {
     /// Of a worker that listens there.
-    pub(in crate::server) fn new(sockets: Arc<Sockets>, local: Address) -> Self {
-        let id = next_id();
-        lock(&sockets.listening).insert(id, Ends { local, remote: None });
-        Self { sockets, listens: Cell::new(Some(id)), connections: RefCell::default() }
+    pub(in crate::server) fn new(sockets: Arc<Sockets>, at: impl IntoIterator<Item = Address>) -> Self {
+        let listens = |local| {
+            let id = next_id();
+            lock(&sockets.listening).insert(id, Ends { local, remote: None });
+            id
+        };
+        let listens = at.into_iter().map(listens).collect();
+        Self { sockets, listens: RefCell::new(listens), connections: RefCell::default() }
     }
 
     /// The connection of this number was taken.
@@ -95,7 +99,7 @@ impl WorkerSockets {
 
     /// The worker listens no more.
     pub(in crate::server) fn stops_listening(&self) {
-        if let Some(id) = self.listens.take() {
+        for id in self.listens.take() {
             lock(&self.sockets.listening).remove(&id);
         }
     }
@@ -122,7 +126,7 @@ mod tests {
     #[test]
     fn pages_come_in_order_and_the_last_says_so() {
         let sockets = Sockets::new();
-        let worker = WorkerSockets::new(Arc::clone(&sockets), address(1));
+        let worker = WorkerSockets::new(Arc::clone(&sockets), [address(1)]);
         for number in 0..5 {
             worker.opened(number, address(1), address(10));
         }
@@ -137,7 +141,7 @@ mod tests {
     #[test]
     fn what_is_closed_is_gone_and_so_is_all_of_a_worker() {
         let sockets = Sockets::new();
-        let worker = WorkerSockets::new(Arc::clone(&sockets), address(1));
+        let worker = WorkerSockets::new(Arc::clone(&sockets), [address(1)]);
         worker.opened(0, address(1), address(10));
         worker.opened(1, address(1), address(11));
         let (ids, _) = sockets.connected(0, 10);
