@@ -18,9 +18,8 @@ pub(super) fn take(number: RawFd, label: &str) -> Result<BoundListener, Error> {
     let refused = |why: String| Error::usage(format!("cannot listen on {label}: {why}"));
     let taken = take_inherited(number).map_err(|error| {
         refused(if error.raw_os_error() == Some(Errno::BADF.raw_os_error()) {
-            format!(
-                "this process has inherited no descriptor {number}; whoever starts it must leave the socket open, and not close-on-exec"
-            )
+            "it was not inherited: nothing is open there; whoever starts this process must leave the socket open, and not close-on-exec"
+                .into()
         } else {
             error.to_string()
         })
