@@ -117,11 +117,13 @@ fn a_call_is_refused_before_any_message(runtime: &str, engine: &str) {
     let log = Log::default();
     let service = Arc::clone(&log);
     let services = move || {
-        kinds(&service).intercept(async |_: Request<()>, _: Next| {
+        let refuse = async |_: Request<()>, _: Next| {
             // On the loop's own timer.
             rt::sleep(Duration::from_millis(1)).await;
             Err(Status::unauthenticated("who are you?"))
-        })
+        };
+        // Services that are added later are behind it, too.
+        Router::new().intercept(refuse).add(Kinds(Arc::clone(&service))).add_tonic(TonicGreeterServer::new(Hello))
     };
     with_services(runtime, engine, services, |addr| {
         let mut connection = Connection::open(addr, &[]);
