@@ -68,7 +68,7 @@ pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
 #[doc(hidden)]
 pub use server::Lone;
 pub use server::{Balance, Builder, Counters, Handle, Health, Http2, Overload, Running, Server, ServingStatus, Started};
-pub use service::{LocalService, Methods, Router, TonicService};
+pub use service::{Interceptor, Interceptors, LayeredRouter, LocalService, Methods, Next, Router, TonicInterceptor, TonicService};
 pub use tonic::codec::CompressionEncoding;
 pub use tonic::{Code, Status, metadata};
 
