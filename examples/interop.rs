@@ -1,11 +1,12 @@
 //! The server of gRPC's interoperability tests, for anybody's client to be pointed at. The cases are described in gRPC's
-//! doc/interop-test-descriptions.md; those that want TLS or credentials are not served.
+//! doc/interop-test-descriptions.md; those that want credentials are not served.
 //!
 //!     cargo run --release --example interop -- --runtime tokio-uring --port 10000
 
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use loopswap::tls::ServerTls;
 use loopswap::{CompressionEncoding, Http2, Loop, MessageCompression, Request, Response, Server, Status, Stream, Streaming, rt};
 use testing::{
     BoolValue, EchoStatus, Empty, Payload, PayloadType, ResponseParameters, SimpleRequest, SimpleResponse, StreamingInputCallRequest,
@@ -181,6 +182,7 @@ fn service() -> TestServiceServer<Interop> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut runtime, mut http2, mut port) = ("auto".to_owned(), Http2::default(), 10000_u16);
+    let (mut use_tls, mut certificate, mut key) = (false, "server1.pem".to_owned(), "server1.key".to_owned());
     // Both `--port 1` and `--port=1`, as the runners of the tests write it.
     let mut words = std::env::args().skip(1).flat_map(|word| word.splitn(2, '=').map(str::to_owned).collect::<Vec<_>>());
     while let Some(flag) = words.next() {
@@ -189,14 +191,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ("--runtime", _) => runtime = value,
             ("--http2", _) => http2 = value.parse()?,
             ("--port", _) => port = value.parse()?,
-            ("--use_tls", "false") => {}
+            ("--use_tls", _) => use_tls = value.parse()?,
+            ("--tls_cert_file", _) => certificate = value,
+            ("--tls_key_file", _) => key = value,
             _ => {
-                return Err(format!("{flag} {value}? usage: interop [--runtime LOOP] [--http2 ENGINE] [--port N] [--use_tls false]").into());
+                let usage =
+                    "interop [--runtime LOOP] [--http2 ENGINE] [--port N] [--use_tls BOOL] [--tls_cert_file FILE] [--tls_key_file FILE]";
+                return Err(format!("{flag} {value}? usage: {usage}").into());
             }
         }
     }
-    let listen = format!("127.0.0.1:{port}");
-    let mut server = Server::builder().listen(listen).http2(http2).start(Loop::choose(&runtime)?, |_worker| service())?;
+    let mut builder = Server::builder().listen(format!("127.0.0.1:{port}")).http2(http2);
+    if use_tls {
+        builder = builder.tls(ServerTls::files(certificate, key));
+    }
+    let mut server = builder.start(Loop::choose(&runtime)?, |_worker| service())?;
     server.drain_on_signals()?;
     println!("listening on {}", server.local_addr());
     Ok(server.wait()?)

@@ -16,6 +16,10 @@ mod client {}
 #[doc = include_str!("../docs/guide/deploy.md")]
 mod deploy {}
 
+#[cfg(feature = "tls")]
+#[doc = include_str!("../docs/guide/tls.md")]
+mod tls {}
+
 #[doc = include_str!("../docs/guide/overload.md")]
 mod overload {}
 

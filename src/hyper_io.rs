@@ -124,7 +124,9 @@ impl<C: Connection, O: FnMut(Passing<'_>) + Unpin> Write for HyperIo<C, O> {
         match self.connection.shutdown(Shutdown::Write) {
             // The peer was faster.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
-            result => Poll::Ready(result),
+            // TLS says goodbye first.
+            Ok(()) => self.poll_sent(cx),
+            Err(error) => Poll::Ready(Err(error)),
         }
     }
 }

@@ -22,6 +22,7 @@
 //! * [`rt`] holds what a loop promises, and the ambient calls with which a service reaches the loop it runs on: [`rt::sleep`], [`rt::spawn_local`],
 //!   [`rt::offload`], [`rt::File`].
 //! * [`Router`] puts services next to each other: those of `loopswap-build`, and those that tonic generated ([`TonicService`]).
+//! * [`tls`] is TLS and mutual TLS, for servers and clients.
 //! * [`client`] is a gRPC client on the loop of the worker that made it, for handlers that call other services.
 //! * [`Health`] tells load balancers whether the server serves.
 //! * [`Limits`] is what a connection may cost, [`Overload`] when a worker has enough, [`Counters`] how often either was reached.
@@ -55,6 +56,9 @@ mod ready;
 mod registry;
 mod server;
 pub mod service;
+mod socket;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use error::{Error, ErrorKind};
 pub use grpc::{Compression, MessageCompression, MessageLimits, Replies, Request, Response, Streaming, current_deadline};
@@ -64,7 +68,7 @@ pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
 #[doc(hidden)]
 pub use server::Lone;
 pub use server::{Balance, Builder, Counters, Handle, Health, Http2, Overload, Running, Server, ServingStatus, Started};
-pub use service::{LocalService, Methods, Router, TonicService};
+pub use service::{Interceptor, Interceptors, LayeredRouter, LocalService, Methods, Next, Router, TonicInterceptor, TonicService};
 pub use tonic::codec::CompressionEncoding;
 pub use tonic::{Code, Status, metadata};
 

@@ -2,7 +2,7 @@
 
 use loopswap::greeter::{GreeterServer, Hello, HelloReply, HelloRequest, stock};
 use loopswap::rt::Connection as _;
-use loopswap::{Http2, Limits, LocalService, Lone, Methods, Replies, Request, Router, Status};
+use loopswap::{Http2, Limits, LocalService, Lone, Methods, Metrics, Replies, Request, Router, Status};
 use loopswap_memory::{Memory, Peer, World, pair};
 
 use crate::client::{Client, message};
@@ -18,6 +18,8 @@ pub(crate) struct Row {
     /// Messages of an answer.
     pub(crate) n_messages: usize,
     with_timeouts: bool,
+    /// Its calls are counted for metrics.
+    measured: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,16 +33,17 @@ const NAME: &str = "you";
 const GREETING: &[u8] = b"\x0a\x0bHello, you!";
 
 const fn unary(name: &'static str, server: ServerKind, batch: usize) -> Row {
-    Row { name, server, batch, n_messages: 1, with_timeouts: false }
+    Row { name, server, batch, n_messages: 1, with_timeouts: false, measured: false }
 }
 
 impl Row {
     /// All of them.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         unary("harness-1", ServerKind::Canned, 1),
         unary("native-local-100", ServerKind::Local(Http2::Native), 100),
         unary("native-local-1", ServerKind::Local(Http2::Native), 1),
         Self { with_timeouts: true, ..unary("native-local-100-timeouts", ServerKind::Local(Http2::Native), 100) },
+        Self { measured: true, ..unary("native-local-100-measured", ServerKind::Local(Http2::Native), 100) },
         Self { n_messages: 1000, ..unary("native-local-messages", ServerKind::Local(Http2::Native), 1) },
         unary("native-tonic-100", ServerKind::Tonic(Http2::Native), 100),
         unary("native-tonic-1", ServerKind::Tonic(Http2::Native), 1),
@@ -78,7 +81,11 @@ impl Row {
                 }
             }),
             ServerKind::Local(http2) | ServerKind::Tonic(http2) => {
-                let served = Lone::new(Limits::default()).serve(Memory, connection, http2, router);
+                let lone = match self.measured {
+                    true => Lone::measured(Limits::default(), &Metrics::new(), &Memory, &router),
+                    false => Lone::new(Limits::default()),
+                };
+                let served = lone.serve(Memory, connection, http2, router);
                 world.spawn(async move {
                     let _ = served.await;
                 });

@@ -23,6 +23,10 @@ pub(super) struct ClientArgs {
     /// As JSON [default: no].
     #[arg(long, env = "LOOPSWAP_JSON", value_parser = FalseyValueParser::new())]
     pub(super) json: bool,
+
+    #[cfg(feature = "tls")]
+    #[command(flatten)]
+    tls: super::client_tls::ClientTlsArgs,
 }
 
 /// The client's loop is not what is measured, so it is the one that runs everywhere.
@@ -33,7 +37,10 @@ fn default_runtime() -> &'static str {
 impl ClientArgs {
     /// The server.
     pub(super) fn target(&self) -> Result<Target, Error> {
-        Target::resolve(self.address.as_ref().unwrap_or(&self.addr))
+        let target = Target::resolve(self.address.as_ref().unwrap_or(&self.addr))?;
+        #[cfg(feature = "tls")]
+        let target = self.tls.configure(target)?;
+        Ok(target)
     }
 
     /// The loop.

@@ -2,6 +2,8 @@
 
 mod call;
 mod client;
+#[cfg(feature = "tls")]
+mod client_tls;
 mod doctor;
 mod health;
 mod load;

@@ -14,7 +14,7 @@
 //! * A deadline is told to the server and kept here as well. A call that a handler makes ends with the handler's own deadline at the latest
 //!   ([`current_deadline`](crate::current_deadline)).
 //!
-//! It does not speak TLS, balance over addresses, retry by policy or compress by itself; tonic's generated clients compress.
+//! It does not balance over addresses, retry by policy or compress by itself; tonic's generated clients compress.
 //!
 //! # Examples
 //!
@@ -46,7 +46,7 @@
 //! }
 //! ```
 
-// The library's: the channel, in `channel`; `reset` is what a reset means, `foreign` what an answer that is not gRPC's, `timeout` writes grpc-timeout, `hint` guesses what a server speaks that does not
+// The library's: the channel, in `channel`; `reset` is what a reset means, `security` puts TLS on connections, `foreign` what an answer that is not gRPC's, `timeout` writes grpc-timeout, `hint` guesses what a server speaks that does not
 // speak HTTP/2.
 //
 // For `loopswap call` and `load`, calls as bytes that are made again and again. A call sends all its messages ahead; nothing waits for a reply before it
@@ -69,6 +69,7 @@ mod prepared;
 #[cfg(feature = "cli")]
 mod prepared_channel;
 mod reset;
+mod security;
 #[cfg(feature = "cli")]
 mod status;
 #[cfg(feature = "cli")]

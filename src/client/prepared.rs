@@ -42,6 +42,7 @@ pub(super) fn message(mut body: Vec<u8>) -> Result<Vec<u8>, &'static str> {
 /// A call, ready to be sent on any connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
+    scheme: &'static str,
     path: String,
     authority: String,
     body: Bytes,
@@ -98,7 +99,16 @@ impl Prepared {
         let authority = Authority::try_from(target.authority()).map_err(|error| bad(&error).with_source(error))?;
         let path = PathAndQuery::try_from(path).map_err(|error| bad(&error).with_source(error))?;
         let (path, authority, body) = (path.to_string(), authority.to_string(), framed(&[message]));
-        Ok(Self { path, authority, body, timeout, expected: Bytes::new(), inspector: None, wording: Wording::Grpc })
+        Ok(Self {
+            scheme: target.scheme(),
+            path,
+            authority,
+            body,
+            timeout,
+            expected: Bytes::new(),
+            inspector: None,
+            wording: Wording::Grpc,
+        })
     }
 
     /// A reply of these bytes is told from others while it arrives, and not kept.
@@ -148,7 +158,7 @@ impl Prepared {
         };
         let fields = [
             (":method", "POST".into()),
-            (":scheme", "http".into()),
+            (":scheme", self.scheme.into()),
             (":path", self.path.clone()),
             (":authority", self.authority.clone()),
             ("te", "trailers".into()),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use loopswap_rt::Runtime;
+use loopswap_rt::{Connection as _, Runtime};
 use tonic::Status;
 
 use crate::Error;
@@ -16,6 +16,7 @@ use crate::client::status::late;
 use crate::client::{Ended, Prepared, Target};
 use crate::http2::ErrorCode;
 use crate::http2::client::{Connection, Event, Request, StreamKey};
+use crate::socket::Socket;
 
 /// What may wait for a server that does not read. Calls stop at 64 KiB; the rest are answers to what the server sent, and resets. 4 MiB.
 const UNSENT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -36,7 +37,7 @@ pub(crate) struct Ticket {
 
 /// A connection. It is not a task: who owns it polls it, says when calls begin, and flushes.
 pub(crate) struct PreparedChannel<C> {
-    connection: C,
+    connection: Socket<C>,
     http2: Connection,
     call: Rc<Prepared>,
     request: Request,
@@ -45,6 +46,8 @@ pub(crate) struct PreparedChannel<C> {
     n_calls: usize,
     /// An answer has begun on it.
     has_answered: bool,
+    /// It speaks TLS.
+    is_secure: bool,
     /// The first bytes that came, which tell other protocols.
     first: Vec<u8>,
     /// The send buffer that is not in use.
@@ -78,6 +81,7 @@ impl<C: loopswap_rt::Connection> PreparedChannel<C> {
             calls: Vec::new(),
             n_calls: 0,
             has_answered: false,
+            is_secure: target.is_secure(),
             first: Vec::new(),
             spare: Vec::new(),
             broken: None,
@@ -230,7 +234,7 @@ impl<C: loopswap_rt::Connection> PreparedChannel<C> {
 
     /// What the server may be instead.
     fn hint(&self) -> &'static str {
-        if self.http2.is_open() { "" } else { hint(&self.first) }
+        if self.http2.is_open() || self.is_secure { "" } else { hint(&self.first) }
     }
 }
 

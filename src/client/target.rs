@@ -6,16 +6,21 @@ use std::time::Duration;
 
 use loopswap_rt::{Address, Runtime, timeout};
 
+use crate::client::security::Security;
+use crate::socket::Socket;
+#[cfg(feature = "tls")]
+use crate::tls::ClientTls;
 use crate::{Error, ErrorKind};
 
-/// How long connecting to one address may take: ghz's default for it.
+/// How long connecting to one address may take, with TLS if it is spoken: ghz's default for it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A server's address, resolved. A name may have several; they are tried in order, because `localhost` is often `::1` first.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Target {
     text: String,
     addresses: Vec<Address>,
+    security: Security,
 }
 
 impl Target {
@@ -41,7 +46,29 @@ impl Target {
         if addresses.is_empty() {
             return Err(bad(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
         }
-        Ok(Self { text: text.into(), addresses })
+        Ok(Self { text: text.into(), addresses, security: Security::default() })
+    }
+
+    /// Speaks TLS with it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the description.
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls(self, tls: &ClientTls) -> Result<Self, Error> {
+        let host = if self.text.starts_with("unix:") { "localhost" } else { self.text.rsplit_once(':').map_or("", |(host, _)| host) };
+        let security = Security::tls(tls, host.trim_start_matches('[').trim_end_matches(']'))?;
+        Ok(Self { security, ..self })
+    }
+
+    /// Whether TLS is spoken.
+    pub(super) fn is_secure(&self) -> bool {
+        self.security.is_on()
+    }
+
+    /// What `:scheme` says.
+    pub(super) fn scheme(&self) -> &'static str {
+        self.security.scheme()
     }
 
     /// What was written.
@@ -63,17 +90,21 @@ impl Target {
     /// # Cancel safety
     ///
     /// Dropping the future gives the attempt up.
-    pub(super) async fn connect<R: Runtime>(&self, runtime: &R) -> Result<R::Connection, Error> {
+    pub(super) async fn connect<R: Runtime>(&self, runtime: &R) -> Result<Socket<R::Connection>, Error> {
         let mut failed = None;
         for address in &self.addresses {
             let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {CONNECT_TIMEOUT:?}"));
-            match timeout(CONNECT_TIMEOUT, runtime.connect(address)).await.unwrap_or_else(|_| Err(late())) {
+            match timeout(CONNECT_TIMEOUT, self.connect_to(runtime, address)).await.unwrap_or_else(|_| Err(late())) {
                 Ok(connection) => return Ok(connection),
                 Err(error) => failed = Some((address, error)),
             }
         }
         let (address, error) = failed.expect("`resolve` finds an address");
         Err(self.unreachable(address, error))
+    }
+
+    async fn connect_to<R: Runtime>(&self, runtime: &R, address: &Address) -> io::Result<Socket<R::Connection>> {
+        self.security.put_on(runtime.connect(address).await?).await
     }
 
     fn unreachable(&self, address: &Address, error: io::Error) -> Error {

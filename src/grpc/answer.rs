@@ -63,6 +63,11 @@ impl Answer {
         Self { transport: Rc::clone(&self.transport), id: self.id, opening: self.opening, progress: Progress::Shared(shared) }
     }
 
+    /// An answer to the same call on another transport, which passes things on to this one.
+    pub(super) fn on(&self, transport: Rc<dyn Transport>) -> Self {
+        Self { transport, id: self.id, opening: self.opening, progress: Progress::Own(Cell::new(Stage::Awaited)) }
+    }
+
     /// The ends of the call's connection.
     pub(crate) fn peer(&self) -> Option<Rc<Peer>> {
         self.transport.peer()
@@ -227,6 +232,13 @@ impl Answer {
             self.cell().set(Stage::Ended);
         }
         self.transport.data(self.id, &mut |buffer| buffer.extend_from_slice(bytes), end);
+    }
+
+    /// A part of an answer's body that another answer has framed.
+    pub(super) fn pass_data(&self, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        if self.stage() == Stage::Begun {
+            self.transport.data(self.id, write, false);
+        }
     }
 
     /// Ends such an answer.

@@ -12,7 +12,7 @@ use crate::grpc::admission::Permit;
 use crate::grpc::answer::{Answer, Stage};
 use crate::grpc::deadline::Within;
 use crate::grpc::encoding::Encoding;
-use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
+use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off, no_message, several_messages};
 use crate::grpc::inflation::Inflation;
 use crate::grpc::verdict::{deadline_exceeded, judge, read_timeout};
 use crate::grpc::{Admission, CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
@@ -202,7 +202,7 @@ impl Call {
 
     fn start(&mut self, head: Head, plain: bool, start: impl FnOnce(Rc<Inbox>, Origin, &mut Answer) -> Work) {
         let inbox = Rc::new(self.answer.inbox());
-        let origin = Origin { head, deadline: self.deadline, encoding: None };
+        let origin = Origin::new(head, self.deadline, None);
         let answer = &mut self.answer;
         match inside(self.deadline, &self.watched, || start(Rc::clone(&inbox), origin, answer)) {
             Some(work) => self.state = State::Running { work, inbox: Some(inbox), plain },
@@ -240,7 +240,7 @@ impl Call {
     /// Runs the handler with its message, which was compressed so.
     #[inline]
     fn dispatch(&mut self, method: &dyn TakesOne, head: Head, message: &[u8], encoding: Option<Encoding>) {
-        let origin = Origin { head, deadline: self.deadline, encoding };
+        let origin = Origin::new(head, self.deadline, encoding);
         let answer = &mut self.answer;
         match inside(self.deadline, &self.watched, || method.start(message, origin, answer)) {
             Some(Ok(work)) => self.state = State::Running { work, inbox: None, plain: false },
@@ -350,7 +350,7 @@ fn inside<T>(deadline: Option<Instant>, watched: &Option<Rc<Watched>>, work: imp
 /// limit.
 fn one_message<'a>(bytes: &'a [u8], decode_bytes_max: usize, head: &Head) -> Result<(&'a [u8], Option<Encoding>), Status> {
     if bytes.is_empty() {
-        return Err(Status::unimplemented("the request has no message, but the method takes one"));
+        return Err(no_message());
     }
     let prefix = Prefix::parse(bytes, decode_bytes_max, || head.encoding())?.ok_or_else(cut_off)?;
     let message = &bytes[PREFIX_BYTES..];
@@ -359,8 +359,4 @@ fn one_message<'a>(bytes: &'a [u8], decode_bytes_max: usize, head: &Head) -> Res
         std::cmp::Ordering::Equal => Ok((message, prefix.encoding)),
         std::cmp::Ordering::Greater => Err(several_messages()),
     }
-}
-
-fn several_messages() -> Status {
-    Status::unimplemented("the request has several messages, but the method takes one")
 }

@@ -38,12 +38,25 @@ pub(crate) fn without_connection_fields(mut fields: HeaderMap) -> HeaderMap {
 
 /// The head of an answer whose handler gave metadata.
 pub(super) fn opening(metadata: MetadataMap, opening: Opening) -> HeaderMap {
+    let mut fields = of_a_handler(metadata);
+    fields.insert(CONTENT_TYPE, GRPC);
+    opening.insert_into(&mut fields);
+    fields
+}
+
+/// Adds metadata to the head of an answer.
+pub(super) fn add_metadata(fields: &mut HeaderMap, metadata: MetadataMap) {
+    if !metadata.is_empty() {
+        fields.extend(of_a_handler(metadata));
+    }
+}
+
+/// Metadata, without what is not a handler's to say.
+fn of_a_handler(metadata: MetadataMap) -> HeaderMap {
     let mut fields = without_connection_fields(metadata.into_headers());
     for name in &OF_GRPC {
         fields.remove(name);
     }
-    fields.insert(CONTENT_TYPE, GRPC);
-    opening.insert_into(&mut fields);
     fields
 }
 

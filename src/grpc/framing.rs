@@ -86,6 +86,16 @@ pub(super) fn cut_off() -> Status {
     Status::internal("the request ended in the middle of a message")
 }
 
+/// What the client of a method is told that takes one message.
+pub(super) fn no_message() -> Status {
+    Status::unimplemented("the request has no message, but the method takes one")
+}
+
+/// What the client of such a method is told that sends more.
+pub(super) fn several_messages() -> Status {
+    Status::unimplemented("the request has several messages, but the method takes one")
+}
+
 /// The message in these bytes.
 ///
 /// # Errors

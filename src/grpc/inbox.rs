@@ -5,6 +5,7 @@
 //! limit on a message instead. So a message may be larger than a window.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::mem;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use tonic::Status;
 
 use crate::grpc::encoding::Encoding;
-use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off};
+use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off, no_message, several_messages};
 use crate::grpc::inflation::Inflation;
 use crate::grpc::{CallId, Transport};
 
@@ -173,6 +174,25 @@ impl Inbox {
             self.discard();
         }
         polled
+    }
+
+    /// The one message of a request, inflated, once the request has ended; and how it was compressed.
+    ///
+    /// # Errors
+    ///
+    /// UNIMPLEMENTED for none and for several (statuscodes.md); what [`poll_message`](Self::poll_message) has against it.
+    pub(crate) async fn only_message(
+        &self,
+        decode_bytes_max: usize,
+        encoding: Option<Encoding>,
+    ) -> Result<(Vec<u8>, Option<Encoding>), Status> {
+        let own = |bytes: &[u8], encoding| Ok((bytes.to_vec(), encoding));
+        let first = poll_fn(|cx| self.poll_message(decode_bytes_max, encoding, cx, own)).await;
+        let message = first.unwrap_or_else(|| Err(no_message()))?;
+        match poll_fn(|cx| self.poll_message(decode_bytes_max, encoding, cx, |_, _| Ok(()))).await {
+            None => Ok(message),
+            Some(second) => Err(second.err().unwrap_or_else(several_messages)),
+        }
     }
 
     /// All bytes that are there, of whatever they are part. `None` at the end.

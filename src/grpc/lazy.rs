@@ -22,6 +22,11 @@ impl LazyMetadata {
         self.map.get_mut().expect("made in the line above")
     }
 
+    /// With this map, if there is one.
+    pub(crate) fn made(map: Option<MetadataMap>) -> Self {
+        Self { map: map.map_or_else(OnceCell::new, |map| OnceCell::from(Box::new(map))) }
+    }
+
     /// The map, if there ever was one.
     pub(crate) fn into_made(self) -> Option<MetadataMap> {
         self.map.into_inner().map(|map| *map)

@@ -4,6 +4,7 @@
 //! * `verdict` judges a request by its `head`: method, content type, `timeout`, path. What does not pass is never dispatched.
 //! * `framing` cuts messages out of bytes; `encoding` names how they may be compressed, `inflation` and `compress` do it; `inbox` holds the bytes of a streaming request; `partials` bounds what is not whole.
 //! * `answer` writes down what is answered; `fields` makes header blocks of statuses and metadata.
+//! * `held` stands between a method and the transport where interceptors have the last word.
 //! * `work` is what runs a method, found by the router of `service`; `contained` keeps its panics, `deadline` tells what it calls how long it has.
 //! * `admission` says whether a worker takes on another call.
 //! * `request`, `response`, `streaming` and `replies` are what a handler sees.
@@ -20,6 +21,7 @@ mod encoding;
 mod fields;
 mod framing;
 mod head;
+mod held;
 mod inbox;
 mod inflation;
 mod lazy;
@@ -49,6 +51,7 @@ pub(crate) use fields::without_connection_fields;
 pub use framing::MessageLimits;
 pub(crate) use framing::{PREFIX_BYTES, Terms, decode};
 pub(crate) use head::Head;
+pub(crate) use held::Held;
 pub(crate) use inbox::Inbox;
 pub(crate) use partials::{Partials, WorkerPartials};
 pub(crate) use peer::Peer;

@@ -93,7 +93,7 @@ impl Route {
     }
 
     /// What a local method asks of messages.
-    pub(super) fn terms(&self) -> Option<&Terms> {
+    pub(crate) fn terms(&self) -> Option<&Terms> {
         match self {
             Self::TakesOne(method) => Some(method.terms()),
             Self::TakesMany(method) | Self::Tonic(method) | Self::Plain(method) => method.terms(),

@@ -25,6 +25,7 @@ use crate::http2::Violation;
 use crate::hyper_io::{HyperIo, Passing};
 use crate::server::{Closed, Due, Engine, Handshake, House, Phase, PhaseWatch};
 use crate::service::Router;
+use crate::socket::Socket;
 
 use calls::Calls;
 use deadlines::Deadlines;
@@ -49,7 +50,7 @@ impl Engine for HyperEngine {
     async fn serve<R: Runtime>(
         self,
         runtime: R,
-        connection: R::Connection,
+        connection: Socket<R::Connection>,
         router: Router,
         house: Rc<House>,
         mut phases: PhaseWatch,
@@ -136,6 +137,7 @@ impl Engine for HyperEngine {
             Poll::Pending
         })
         .await;
+        let closed = if handshake.is_done() { closed } else { closed.unopened() };
         closed.log(&peer.remote, &house.log, runtime.now());
         closed
     }

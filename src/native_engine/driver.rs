@@ -14,6 +14,7 @@ use crate::grpc::{Arrival, Call, CallId, Head, Partials, Transport, refuse_heade
 use crate::http2::{Connection, ErrorCode, Event, StreamKey, Violation};
 use crate::server::{Care, Closed, Due, House, Phase, PhaseWatch};
 use crate::service::Router;
+use crate::socket::Socket;
 
 use super::buffers;
 use super::calls::Calls;
@@ -37,7 +38,7 @@ const SHRINK_AFTER: Duration = Duration::from_millis(100);
 
 pub(super) struct Driver<R: Runtime> {
     runtime: R,
-    connection: R::Connection,
+    connection: Socket<R::Connection>,
     phases: PhaseWatch,
     link: Rc<Link>,
     calls: Calls,
@@ -93,6 +94,7 @@ impl<R: Runtime> Future for Driver<R> {
         match turn {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(closed)) | Err(Ended(closed)) => {
+                let closed = if self.link.http2.borrow().is_open() { closed } else { closed.unopened() };
                 closed.log(self.connection.peer_addr(), &self.house.log, self.now);
                 Poll::Ready(closed)
             }
@@ -103,7 +105,7 @@ impl<R: Runtime> Future for Driver<R> {
 impl<R: Runtime> Unpin for Driver<R> {}
 
 impl<R: Runtime> Driver<R> {
-    pub(super) fn new(runtime: R, connection: R::Connection, router: Router, house: Rc<House>, phases: PhaseWatch) -> Self {
+    pub(super) fn new(runtime: R, connection: Socket<R::Connection>, router: Router, house: Rc<House>, phases: PhaseWatch) -> Self {
         let now = runtime.now();
         let ready = Ready::new(house.limits.concurrent_streams_max as usize);
         let partials = Partials::new(Rc::clone(&house.partials));
@@ -147,7 +149,7 @@ impl<R: Runtime> Driver<R> {
             self.take_events();
             self.flush(cx)?;
             self.count_violations();
-            if let Some(closed) = self.poll_end()? {
+            if let Some(closed) = self.poll_end(cx)? {
                 return Ok(Poll::Ready(closed));
             }
             self.was_active |= received || ran;
@@ -271,7 +273,7 @@ impl<R: Runtime> Driver<R> {
     }
 
     /// Ends the connection when all is said.
-    fn poll_end(&mut self) -> Result<Option<Closed>, Ended> {
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Result<Option<Closed>, Ended> {
         let is_done = {
             let http2 = self.link.http2.borrow();
             http2.is_done() && http2.n_output_bytes() == 0
@@ -283,6 +285,8 @@ impl<R: Runtime> Driver<R> {
             None => {
                 self.calls.cancel_all();
                 self.connection.shutdown(Shutdown::Write)?;
+                // TLS says goodbye first.
+                self.poll_sent(cx)?;
                 self.lingering = Some(Box::new(Lingering { until: self.now + LINGER_TIMEOUT, n_bytes_left: LINGER_BYTES_MAX }));
                 Ok(None)
             }

@@ -11,6 +11,7 @@ use crate::grpc::{CallId, Encoding, Encodings, Opening, Partials, Peer, Response
 use crate::http2::{Connection, ErrorCode, Field, Fields, Indexing, StreamKey};
 
 use crate::ready::Ready;
+use crate::socket::Socket;
 
 /// What a connection and its calls share.
 pub(super) struct Link {
@@ -75,7 +76,7 @@ impl Link {
     }
 
     /// Calls may come: they will want to know the ends of this connection.
-    pub(super) fn know_peer(&self, connection: &impl loopswap_rt::Connection) {
+    pub(super) fn know_peer(&self, connection: &Socket<impl loopswap_rt::Connection>) {
         let known = self.peer.take();
         self.peer.set(known.or_else(|| Some(Rc::new(Peer::of(connection)))));
     }

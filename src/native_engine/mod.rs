@@ -15,6 +15,7 @@ use loopswap_rt::Runtime;
 
 use crate::server::{Closed, Engine, House, PhaseWatch};
 use crate::service::Router;
+use crate::socket::Socket;
 
 use driver::Driver;
 
@@ -27,7 +28,7 @@ impl Engine for NativeEngine {
     fn serve<R: Runtime>(
         self,
         runtime: R,
-        connection: R::Connection,
+        connection: Socket<R::Connection>,
         router: Router,
         house: Rc<House>,
         phases: PhaseWatch,

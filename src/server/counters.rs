@@ -4,16 +4,25 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::http2::Violation;
+#[cfg(feature = "tls")]
+use crate::tls::TlsRefusal;
 
 /// A counter for each [`Violation`], of all workers and connections of a server together. Those of HTTP/2 only the native engine counts.
 pub struct Counters {
     violations: [AtomicU64; Violation::ALL.len()],
+    #[cfg(feature = "tls")]
+    tls_refusals: [AtomicU64; TlsRefusal::ALL.len()],
     stalls: AtomicU64,
 }
 
 impl Counters {
     pub(crate) fn new() -> Self {
-        Self { violations: [const { AtomicU64::new(0) }; Violation::ALL.len()], stalls: AtomicU64::new(0) }
+        Self {
+            violations: [const { AtomicU64::new(0) }; Violation::ALL.len()],
+            stalls: AtomicU64::new(0),
+            #[cfg(feature = "tls")]
+            tls_refusals: [const { AtomicU64::new(0) }; TlsRefusal::ALL.len()],
+        }
     }
 
     pub(crate) fn count(&self, violation: Violation) {
@@ -42,6 +51,23 @@ impl Counters {
     /// The limits that were reached, and how often.
     pub fn reached(&self) -> impl Iterator<Item = (Violation, u64)> {
         self.all().filter(|(_, n)| *n > 0)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Counters {
+    pub(crate) fn count_tls(&self, refusal: TlsRefusal) {
+        self.tls_refusals[refusal as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often TLS was refused for this reason since the server was started; on either engine.
+    pub fn tls_refused(&self, refusal: TlsRefusal) -> u64 {
+        self.tls_refusals[refusal as usize].load(Ordering::Relaxed)
+    }
+
+    /// The reasons for which TLS was refused, and how often.
+    pub fn tls_refusals(&self) -> impl Iterator<Item = (TlsRefusal, u64)> {
+        TlsRefusal::ALL.iter().map(|refusal| (*refusal, self.tls_refused(*refusal))).filter(|(_, n)| *n > 0)
     }
 }
 

@@ -17,8 +17,10 @@ use crate::http2::{Limits, Violation};
 use crate::observe::Observer;
 use crate::pulse::Pulse;
 use crate::server::peer_log::{About, PeerLog};
+use crate::server::security::Security;
 use crate::server::{Counters, Overload, PhaseWatch};
 use crate::service::Router;
+use crate::socket::Socket;
 
 /// What speaks HTTP/2 for a connection.
 pub(crate) trait Engine: Copy + 'static {
@@ -30,7 +32,7 @@ pub(crate) trait Engine: Copy + 'static {
     fn serve<R: Runtime>(
         self,
         runtime: R,
-        connection: R::Connection,
+        connection: Socket<R::Connection>,
         router: Router,
         house: Rc<House>,
         phases: PhaseWatch,
@@ -42,6 +44,7 @@ pub(crate) trait Engine: Copy + 'static {
 pub(crate) struct House {
     pub(crate) limits: Rc<Limits>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) security: Security,
     /// What looks at its calls, if anything does.
     pub(crate) observer: Option<Rc<Observer>>,
     /// `None` where all calls are let in.
@@ -58,6 +61,7 @@ impl House {
         counters: Arc<Counters>,
         pulse: Arc<Pulse>,
         observer: Option<Rc<Observer>>,
+        security: Security,
     ) -> Rc<Self> {
         let log = Rc::new(PeerLog::default());
         let (counts, says) = (Arc::clone(&counters), Rc::clone(&log));
@@ -69,6 +73,7 @@ impl House {
         Rc::new(Self {
             limits: Rc::new(limits),
             counters,
+            security,
             observer,
             admission: Admission::new(overload.capacity(), pulse, Box::new(tell)),
             partials,
@@ -127,15 +132,25 @@ pub(crate) enum Closed {
     Stopped,
     /// Because its time was over: it was too old, and its calls had not ended, or its peer was gone.
     Cut(Violation),
+    /// By an error of the peer or of the network, before the peer had opened HTTP/2: it looks for another server, or for holes.
+    Unopened(String),
     /// By an error of the peer or of the network.
     Broken(String),
 }
 
 impl Closed {
+    /// The same of a connection on which the peer has not opened HTTP/2.
+    pub(crate) fn unopened(self) -> Self {
+        match self {
+            Self::Broken(why) => Self::Unopened(why),
+            other => other,
+        }
+    }
+
     /// Logs how the connection to this peer has ended.
     pub(crate) fn log(&self, peer: &Address, log: &PeerLog, now: Instant) {
         let about = match self {
-            Self::Orderly | Self::Stopped | Self::Cut(_) => return tracing::debug!(%peer, "connection closed: {self}"),
+            Self::Orderly | Self::Stopped | Self::Cut(_) | Self::Unopened(_) => return tracing::debug!(%peer, "connection closed: {self}"),
             Self::NoHandshake => About::NoHandshake,
             Self::Broken(_) => About::Broken,
         };
@@ -150,7 +165,7 @@ impl fmt::Display for Closed {
             Self::NoHandshake => f.write_str("no HTTP/2 handshake within the time allowed"),
             Self::Stopped => f.write_str("the server stops"),
             Self::Cut(limit) => write!(f, "cut: {limit}"),
-            Self::Broken(why) => f.write_str(why),
+            Self::Unopened(why) | Self::Broken(why) => f.write_str(why),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::observe::{Metrics, Observer, Wanted};
 use crate::pulse::Pulse;
 use crate::server::engine::{Engine, House, Http2};
 use crate::server::phase::{Phase, Phases};
+use crate::server::security::Security;
 use crate::server::{Closed, Counters, Overload};
 use crate::service::Router;
 
@@ -37,7 +38,7 @@ impl Lone {
 
     fn with(limits: Limits, observer: Option<Rc<Observer>>) -> Self {
         let (counters, pulse) = (Arc::new(Counters::new()), Arc::new(Pulse::new()));
-        let house = House::new(limits, &Overload::default(), counters, pulse, observer.clone());
+        let house = House::new(limits, &Overload::default(), counters, pulse, observer.clone(), Security::default());
         Self { phases: Phases::new(observer, None), house }
     }
 
@@ -54,6 +55,7 @@ impl Lone {
         router: Router,
     ) -> impl Future<Output = Result<(), String>> + use<R> {
         let (house, phases) = (Rc::clone(&self.house), self.phases.watch());
+        let connection = house.security.put_on(connection, &house.counters);
         // Each in its own box, so that neither is as large as the other.
         let serving: Pin<Box<dyn Future<Output = Closed>>> = match http2 {
             Http2::Native => Box::pin(NativeEngine.serve(runtime, connection, router, house, phases)),

@@ -10,6 +10,7 @@
 //! * `observe` is what is asked for of `crate::observe`.
 //! * `hooks` is what a worker does before it serves and after.
 //! * `overload` says when a worker has enough; `watchdog` sees loops that stand still; `peer_log` keeps peers from filling the log.
+//! * `security` is what is put on an accepted connection, TLS or nothing; `tls` how the server is told.
 //! * `lone` serves a connection that no worker has accepted.
 
 mod accept;
@@ -30,7 +31,10 @@ mod overload;
 mod peer_log;
 mod phase;
 mod places;
+mod security;
 mod supervisor;
+#[cfg(feature = "tls")]
+mod tls;
 mod watchdog;
 mod worker;
 
@@ -81,6 +85,8 @@ impl Server {
             limits: Limits::default(),
             overload: Overload::default(),
             hook_timeout: hooks::HOOK_TIMEOUT,
+            #[cfg(feature = "tls")]
+            tls: tls::Wanted::default(),
             observe: Wanted::default(),
             metrics_address: None,
             channelz: false,
@@ -102,6 +108,8 @@ pub struct Builder {
     limits: Limits,
     overload: Overload,
     hook_timeout: Duration,
+    #[cfg(feature = "tls")]
+    tls: tls::Wanted,
     observe: Wanted,
     metrics_address: Option<String>,
     channelz: bool,
@@ -212,6 +220,10 @@ impl Builder {
         }
         self.limits.check().map_err(Error::usage)?;
         self.overload.check()?;
+        #[cfg(feature = "tls")]
+        let security = self.tls.load()?;
+        #[cfg(not(feature = "tls"))]
+        let security = security::Security::default();
         let counters = Arc::new(Counters::new());
         let Self { http2, limits, overload, drain_timeout, mut observe, .. } = self;
         let sockets = self.channelz.then(|| {
@@ -219,7 +231,7 @@ impl Builder {
             observe.metrics.get_or_insert_default();
             channelz::Sockets::new()
         });
-        let setup = worker::Setup { http2, limits, overload, counters, drain_timeout, observe, sockets };
+        let setup = worker::Setup { http2, limits, overload, counters, security, drain_timeout, observe, sockets };
         Ok(supervisor::Plan {
             doors,
             n_workers: self.n_workers,

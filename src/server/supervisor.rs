@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use loopswap_rt::{Address, Runtime, Unavailable, Worker, live_tasks};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::{oneshot, watch};
 
@@ -26,6 +26,7 @@ use crate::server::hooks::{self, Started};
 use crate::server::listen::{self, Bound, Doors, SocketFile};
 use crate::server::phase::Phase;
 use crate::server::places::Share;
+use crate::server::security::{Security, Watch};
 use crate::server::watchdog::Watchdog;
 use crate::server::worker::{self, Entrance, Setup};
 use crate::server::{Counters, channelz};
@@ -60,6 +61,7 @@ enum Told {
 pub struct Handle {
     orders: watch::Sender<Phase>,
     counters: Arc<Counters>,
+    pub(super) security: Security,
     drain_delay: Duration,
 }
 
@@ -108,6 +110,7 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     reports: mpsc::Receiver<Report>,
     signals: Option<signal_hook::iterator::Handle>,
+    _watch: Watch,
     /// Removed at the end, behind the threads.
     files: Vec<SocketFile>,
     /// Serves the metrics until all has ended.
@@ -137,20 +140,28 @@ impl Running {
         self.handle.clone()
     }
 
-    /// From now on SIGTERM and SIGINT drain the server, and a second one stops it.
+    /// From now on SIGTERM and SIGINT drain the server, and a second one stops it. SIGHUP reloads its TLS, if it has any; without, SIGHUP is left alone.
     ///
     /// # Errors
     ///
     /// The handlers cannot be installed.
     pub fn drain_on_signals(&mut self) -> Result<(), Error> {
         let failed = |error: io::Error| Error::new(ErrorKind::Worker, format!("cannot handle signals: {error}")).with_source(error);
-        let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
+        let ends = [SIGTERM, SIGINT];
+        let reloads = self.handle.security.can_be_reloaded().then_some(SIGHUP);
+        let mut signals = Signals::new(ends.into_iter().chain(reloads)).map_err(failed)?;
         self.signals = Some(signals.handle());
         let handle = self.handle();
         let body = move || {
-            for (n, signal) in signals.forever().enumerate() {
+            let mut n = 0;
+            for signal in signals.forever() {
+                if signal == SIGHUP {
+                    handle.security.reload_and_tell();
+                    continue;
+                }
+                n += 1;
                 let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
-                if n == 0 {
+                if n == 1 {
                     match handle.drain_delay() {
                         Duration::ZERO => tracing::info!("{name}: draining; a second signal stops at once"),
                         delay => tracing::info!("{name}: leaving, and draining in {delay:?}; a second signal stops at once"),
@@ -258,7 +269,13 @@ where
     let endpoint = metrics_address.zip(metrics.clone()).map(|(address, metrics)| Endpoint::start(&address, metrics)).transpose()?;
     let (report, reports) = mpsc::channel();
     let start_hook = Arc::new(start_hook);
-    let handle = Handle { orders: watch::Sender::new(Phase::Serving), counters: Arc::clone(&setup.counters), drain_delay };
+    let handle = Handle {
+        orders: watch::Sender::new(Phase::Serving),
+        counters: Arc::clone(&setup.counters),
+        security: setup.security.clone(),
+        drain_delay,
+    };
+    let watch = setup.security.watch()?;
     let pulses: Vec<_> = (0..n_workers).map(|_| Arc::new(Pulse::new())).collect();
     let watched = pulses.iter().enumerate().map(|(index, pulse)| (Worker::new(index).name, Arc::clone(pulse))).collect();
     let watchdog = setup.overload.stall_log.map(|stall| Watchdog::start(watched, stall, Arc::clone(&setup.counters)));
@@ -275,6 +292,7 @@ where
         files: Vec::new(),
         endpoint,
         _watchdog: watchdog,
+        _watch: watch,
     };
 
     // Declared after `running`: on the way out of an error they are dropped first, which ends the workers that wait for their listener.

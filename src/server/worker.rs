@@ -24,6 +24,7 @@ use crate::server::engine::{Engine, House, Http2};
 use crate::server::orders::Orders;
 use crate::server::phase::{Phase, Phases};
 use crate::server::places::{Place, Share};
+use crate::server::security::Security;
 use crate::server::watchdog::Ticking;
 use crate::server::{Counters, Handle, Overload};
 use crate::service::Router;
@@ -38,6 +39,7 @@ pub(super) struct Setup {
     pub(super) limits: Limits,
     pub(super) overload: Overload,
     pub(super) counters: Arc<Counters>,
+    pub(super) security: Security,
     pub(super) drain_timeout: Duration,
     pub(super) observe: Wanted,
     pub(super) sockets: Option<Arc<Sockets>>,
@@ -72,14 +74,15 @@ pub(super) async fn serve<R: Runtime>(
     let Entrance { listeners, also_at, handed, share } = entrance;
     let listens_at = listeners.iter().filter_map(|listener| listener.local_addr().ok()).chain(also_at).collect::<Vec<_>>();
     let listeners = listeners.into_iter().map(|listener| runtime.listen(listener)).collect::<io::Result<Vec<_>>>()?;
-    let Setup { http2, limits, overload, counters, drain_timeout, sockets, .. } = setup;
+    let Setup { http2, limits, overload, counters, security, drain_timeout, sockets, .. } = setup;
     let sockets = sockets.map(|sockets| WorkerSockets::new(sockets, listens_at));
     let phases = Phases::new(observer.clone(), sockets);
-    let house = House::new(limits, &overload, counters, Arc::clone(&pulse), observer);
+    let house = House::new(limits, &overload, counters, Arc::clone(&pulse), observer, security);
     let ticking = Ticking::start(pulse, Rc::clone(&house), overload.tick());
     let start = |connection: R::Connection, place: Place| {
         let (on, router, house, watch) = (runtime.clone(), router.clone(), Rc::clone(&house), phases.watch());
         watch.introduce(&connection);
+        let connection = house.security.put_on(connection, &house.counters);
         // The connection's place is given back when its task is dropped, behind the connection.
         let ended = move |_| drop(place);
         // A task of its own type for each engine, so that neither is as large as the other.

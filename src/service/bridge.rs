@@ -90,6 +90,12 @@ async fn serve<S: TonicService>(mut service: S, manners: Manners, body: Body, or
     let Some(mut head) = origin.head.into_parts() else {
         return answer.plain_head(StatusCode::BAD_REQUEST, &HeaderMap::new(), true);
     };
+    if let Some(changed) = origin.changed {
+        if let Some(metadata) = changed.metadata {
+            head.headers = metadata.into_headers();
+        }
+        head.extensions.extend(changed.extensions);
+    }
     connect_info::insert(&mut head.extensions, peer.as_deref());
     let Ok(()) = poll_fn(|cx| service.poll_ready(cx)).await;
     let Ok(response) = service.call(Request::from_parts(head, body)).await;

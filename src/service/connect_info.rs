@@ -22,6 +22,10 @@ pub(super) fn insert(extensions: &mut Extensions, peer: Option<&Peer>) {
             extensions.insert(UdsConnectInfo { peer_addr: None, peer_cred: None });
         }
     }
+    #[cfg(feature = "tls")]
+    if let Some(client) = peer.tls.as_ref().and_then(|tls| tls.get()) {
+        client.insert(extensions);
+    }
 }
 
 /// Adds nothing.

@@ -7,6 +7,7 @@ use prost::Message;
 use tonic::Status;
 
 use crate::grpc::{Compression, MessageLimits, Replies, Request, Response, Route, Streaming, Terms};
+use crate::service::Interceptors;
 use crate::service::kinds::{ClientStreaming, ServerStreaming, Streams, Unary};
 
 /// Takes the methods of a service: see [`LocalService::register`](crate::LocalService::register).
@@ -36,12 +37,13 @@ use crate::service::kinds::{ClientStreaming, ServerStreaming, Streams, Unary};
 pub struct Methods {
     service: &'static str,
     terms: Terms,
-    routes: Vec<(Vec<u8>, Route)>,
+    interceptors: Interceptors,
+    routes: Vec<(Vec<u8>, Route, Interceptors)>,
 }
 
 impl Methods {
     pub(super) fn new(service: &'static str) -> Self {
-        Self { service, terms: Terms::default(), routes: Vec::new() }
+        Self { service, terms: Terms::default(), interceptors: Interceptors::default(), routes: Vec::new() }
     }
 
     /// The limits of the methods that are named from here on.
@@ -52,6 +54,11 @@ impl Methods {
     /// How the messages of the methods may be compressed that are named from here on.
     pub fn compression(&mut self, compression: Compression) {
         self.terms.compression = compression;
+    }
+
+    /// What stands around the methods that are named from here on.
+    pub fn interceptors(&mut self, interceptors: Interceptors) {
+        self.interceptors = interceptors;
     }
 
     /// One message in, one out. `name` is the method's alone: `SayHello`.
@@ -102,12 +109,12 @@ impl Methods {
         self.insert(name, Route::TakesMany(Rc::new(method)));
     }
 
-    /// Each path with what runs it.
-    pub(super) fn into_routes(self) -> Vec<(Vec<u8>, Route)> {
+    /// Each path with what runs it, and what stands around that.
+    pub(super) fn into_routes(self) -> Vec<(Vec<u8>, Route, Interceptors)> {
         self.routes
     }
 
     fn insert(&mut self, name: &str, route: Route) {
-        self.routes.push((format!("/{}/{name}", self.service).into_bytes(), route));
+        self.routes.push((format!("/{}/{name}", self.service).into_bytes(), route, self.interceptors.clone()));
     }
 }

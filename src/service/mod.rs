@@ -1,7 +1,8 @@
 //! What a server serves: services that were written for it, services that tonic generated, and the way from a path to either.
 //!
 //! * `methods` is what generated code fills with a service's methods; `kinds` runs a method of each of the four kinds.
-//! * `router` finds the method that a path names.
+//! * `interceptor` stands around methods.
+//! * `router` finds the method that a path names; `layered` puts tonic's services into tower layers on their way into it.
 //! * `bridge` runs a tonic service on the transport of a call; `body` is the request that such a service reads, `connect_info` what it is told of
 //!   its connection.
 //!
@@ -10,7 +11,9 @@
 mod body;
 mod bridge;
 mod connect_info;
+mod interceptor;
 mod kinds;
+mod layered;
 mod methods;
 mod router;
 
@@ -21,8 +24,11 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tonic::body::Body;
 
+pub use interceptor::{Interceptor, Interceptors, Next, TonicInterceptor};
+pub use layered::LayeredRouter;
 pub use methods::Methods;
 pub use router::Router;
+pub use tonic::service::Interceptor as SyncInterceptor;
 
 /// A service as our generator makes it: its methods are native `async fn`s, which may hold what is not [`Send`] and await the loop's own I/O.
 ///

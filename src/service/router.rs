@@ -10,7 +10,8 @@ use tonic::server::NamedService;
 
 use crate::grpc::{Kind, Route};
 use crate::service::bridge::{Bridge, Manners};
-use crate::service::{LocalService, Methods, TonicService};
+use crate::service::interceptor::intercepted;
+use crate::service::{Interceptor, Interceptors, LayeredRouter, LocalService, Methods, TonicService};
 
 /// The services of a worker, next to each other: local ones, and any that tonic generated. Cheap to clone.
 ///
@@ -29,12 +30,30 @@ pub struct Router {
 #[derive(Clone, Default)]
 struct Table {
     /// Whole paths: `/helloworld.Greeter/SayHello`.
-    methods: HashMap<Vec<u8>, Route>,
+    methods: HashMap<Vec<u8>, Entry>,
     /// The services whose methods tonic finds, by name.
-    services: HashMap<&'static [u8], Route>,
+    services: HashMap<&'static [u8], Entry>,
+    /// What stands around all of them.
+    interceptors: Interceptors,
     fallback: Option<Route>,
     /// The names of all services.
     names: BTreeSet<&'static str>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    /// The method alone, and its own interceptors.
+    bare: Route,
+    own: Interceptors,
+    /// What is called: the method behind the router's interceptors and its own.
+    route: Route,
+}
+
+impl Entry {
+    fn new(bare: Route, own: Interceptors, all: &Interceptors) -> Self {
+        let route = intercepted(&bare, &all.then(&own));
+        Self { bare, own, route }
+    }
 }
 
 impl Router {
@@ -50,7 +69,9 @@ impl Router {
         let mut methods = Methods::new(S::NAME);
         service.register(&mut methods);
         let table = self.table_mut();
-        table.methods.extend(methods.into_routes());
+        for (path, route, own) in methods.into_routes() {
+            table.methods.insert(path, Entry::new(route, own, &table.interceptors));
+        }
         table.names.insert(S::NAME);
         self
     }
@@ -58,10 +79,32 @@ impl Router {
     /// Adds a service that tonic generated. Methods of a local service of the same name go first.
     #[must_use]
     pub fn add_tonic<S: TonicService + NamedService>(mut self, service: S) -> Self {
+        self.insert_tonic(S::NAME, service);
+        self
+    }
+
+    /// Tonic's services that are added to what this returns are put into the tower layer, each, as on tonic's server. Of several layers, one of
+    /// `tower::ServiceBuilder`. For a layer around a single service: `add_tonic(layer.named_layer(service))`, by tonic's `LayerExt`.
+    pub fn layer<L>(self, layer: L) -> LayeredRouter<L> {
+        LayeredRouter::new(self, layer)
+    }
+
+    pub(super) fn insert_tonic<S: TonicService>(&mut self, name: &'static str, service: S) {
         let route = Route::Tonic(Rc::new(Bridge::new(service, Manners::Grpc)));
         let table = self.table_mut();
-        table.services.insert(S::NAME.as_bytes(), route);
-        table.names.insert(S::NAME);
+        table.services.insert(name.as_bytes(), Entry::new(route, Interceptors::default(), &table.interceptors));
+        table.names.insert(name);
+    }
+
+    /// Puts an interceptor around all services, local and tonic's, those that are added later too: health and reflection are among them. Of several the first is the
+    /// first to see a call; then come those of the service.
+    #[must_use]
+    pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
+        let Table { methods, services, interceptors, .. } = self.table_mut();
+        interceptors.push(interceptor);
+        for entry in methods.values_mut().chain(services.values_mut()) {
+            entry.route = intercepted(&entry.bare, &interceptors.then(&entry.own));
+        }
         self
     }
 
@@ -77,12 +120,12 @@ impl Router {
     /// What serves this path.
     pub(crate) fn route(&self, path: &[u8]) -> Option<&Route> {
         let Table { methods, services, fallback, .. } = &*self.table;
-        methods.get(path).or_else(|| services.get(service_of(path)?)).or(fallback.as_ref())
+        methods.get(path).or_else(|| services.get(service_of(path)?)).map(|entry| &entry.route).or(fallback.as_ref())
     }
 
     /// The paths of the local services' methods, and their kinds. What tonic's services have, they know alone.
     pub(crate) fn methods(&self) -> impl Iterator<Item = (&[u8], Kind)> {
-        self.table.methods.iter().map(|(path, route)| (path.as_slice(), route.kind()))
+        self.table.methods.iter().map(|(path, entry)| (path.as_slice(), entry.bare.kind()))
     }
 
     /// The full names of its services.

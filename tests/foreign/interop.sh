@@ -21,6 +21,14 @@ with_interop() {
   stop "$name"
 }
 
+# Errors with details, as Python's packages read them.
+with_details() {
+  local loop=$1 engine=$2 name="$1: error details on $2"
+  start "$name" "$details" 127.0.0.1:0 "$loop" "$engine" || return 0
+  python "$name" details.py "$addr"
+  stop "$name"
+}
+
 # Those of grpc-go's cases that want neither TLS nor credentials.
 grpc_go() {
   local test_case

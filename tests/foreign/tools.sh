@@ -18,8 +18,8 @@ h2spec=${H2SPEC:-$tools/bin/h2spec}
 
 check_servers() {
   [ -x "$binary" ] || die "there is no $binary; build it (cargo build --release)"
-  if ! [ -x "$interop" ] || ! [ -x "$plain" ]; then
-    die "there is no $interop or no $plain; build them (cargo build --example plain_server --example interop)"
+  if ! [ -x "$interop" ] || ! [ -x "$plain" ] || ! [ -x "$details" ]; then
+    die "there is no $interop, $plain or $details; build them (cargo build --example plain_server --example interop --example error_details)"
   fi
 }
 

@@ -16,6 +16,7 @@ mod deploy;
 mod descriptors;
 mod drain;
 mod drain_frames;
+mod error_details;
 mod examples;
 mod faults;
 mod from_tonic;
@@ -24,7 +25,9 @@ mod handlers;
 mod handshake;
 mod health;
 mod hooks;
+mod interceptors;
 mod interop;
+mod layers;
 mod leaks;
 mod listening;
 mod load;
@@ -40,6 +43,7 @@ mod rfc9113;
 mod serve;
 mod services;
 mod tidy;
+mod tls;
 mod vanish;
 
 /// Runs each case on each loop: `drain::tokio_uring::finishes_running_calls`.

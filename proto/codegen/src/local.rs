@@ -67,6 +67,7 @@ fn define_server(service: &Service, r#trait: &Ident, server: &Ident, loopswap: &
             service: ::std::rc::Rc<T>,
             limits: #loopswap::MessageLimits,
             compression: #loopswap::Compression,
+            interceptors: #loopswap::Interceptors,
         }
 
         #[allow(dead_code, clippy::all, clippy::pedantic)]
@@ -78,7 +79,28 @@ fn define_server(service: &Service, r#trait: &Ident, server: &Ident, loopswap: &
 
             /// Serves a service that others of this worker use as well.
             pub fn from_rc(service: ::std::rc::Rc<T>) -> Self {
-                Self { service, limits: ::core::default::Default::default(), compression: ::core::default::Default::default() }
+                Self {
+                    service,
+                    limits: ::core::default::Default::default(),
+                    compression: ::core::default::Default::default(),
+                    interceptors: ::core::default::Default::default(),
+                }
+            }
+
+            /// Serves this service behind an interceptor of tonic's shape, `FnMut(tonic::Request<()>) -> Result<tonic::Request<()>, Status>`, which sees
+            /// metadata and extensions of a call before any message is decoded.
+            pub fn with_interceptor<I>(service: T, interceptor: I) -> Self
+            where
+                I: #loopswap::service::SyncInterceptor + 'static,
+            {
+                Self::new(service).intercept(#loopswap::TonicInterceptor::new(interceptor))
+            }
+
+            /// Puts an interceptor around every method. Of several the first is the first to see a call.
+            #[must_use]
+            pub fn intercept(mut self, interceptor: impl #loopswap::Interceptor) -> Self {
+                self.interceptors.push(interceptor);
+                self
             }
 
             /// Requests may be compressed so. Without it all of gzip, deflate and zstd are accepted; the first that is named is accepted alone, each further
@@ -124,7 +146,12 @@ fn define_server(service: &Service, r#trait: &Ident, server: &Ident, loopswap: &
 
         impl<T> ::core::clone::Clone for #server<T> {
             fn clone(&self) -> Self {
-                Self { service: ::std::rc::Rc::clone(&self.service), limits: self.limits, compression: self.compression }
+                Self {
+                    service: ::std::rc::Rc::clone(&self.service),
+                    limits: self.limits,
+                    compression: self.compression,
+                    interceptors: ::core::clone::Clone::clone(&self.interceptors),
+                }
             }
         }
 
@@ -147,6 +174,7 @@ fn register(service: &Service, r#trait: &Ident, server: &Ident, loopswap: &Token
             fn register(self, methods: &mut #loopswap::Methods) {
                 methods.message_limits(self.limits);
                 methods.compression(self.compression);
+                methods.interceptors(self.interceptors);
                 #(#methods)*
             }
         }

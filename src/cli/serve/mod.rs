@@ -10,6 +10,8 @@ mod listen;
 mod observe;
 mod overload;
 mod reflection;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -97,6 +99,10 @@ pub(super) struct Args {
 
     #[command(flatten)]
     overload: OverloadArgs,
+
+    #[cfg(feature = "tls")]
+    #[command(flatten)]
+    tls: tls::TlsArgs,
 }
 
 /// The engines' words.
@@ -172,6 +178,8 @@ fn serve(args: &Args) -> Result<(), Error> {
         .http2(http2)
         .limits(limits)
         .overload(overload);
+    #[cfg(feature = "tls")]
+    let builder = args.tls.configure(builder)?;
     let builder = args.listen.configure(args.observe.apply(args.admin.configure(builder)))?;
     let mut running = builder.start(event_loop, move |worker| {
         let router = Router::new().add(GreeterServer::new(Hello).max_decoding_message_size(message_bytes_max));
@@ -209,6 +217,10 @@ fn serve(args: &Args) -> Result<(), Error> {
     let ended = running.wait();
     for (limit, n) in handle.counters().reached() {
         tracing::info!(n, "limit reached: {limit}");
+    }
+    #[cfg(feature = "tls")]
+    for (refusal, n) in handle.counters().tls_refusals() {
+        tracing::info!(n, "TLS refused: {}", refusal.name());
     }
     match handle.counters().stalls() {
         0 => {}

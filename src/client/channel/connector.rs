@@ -14,6 +14,7 @@ use crate::client::channel::link::Link;
 use crate::client::channel::shared::{OfTask, Shared};
 use crate::client::hint::hint;
 use crate::http2::client::Connection;
+use crate::socket::Socket;
 
 /// Connects, and serves the calls that wait until the connection ends, or nobody waits.
 pub(super) async fn run(mut task: OfTask) {
@@ -56,12 +57,13 @@ async fn unless_abandoned<F: Future>(shared: &Shared, future: F) -> Option<F::Ou
 }
 
 /// Tries each address of the server, in order.
-async fn attempt(endpoint: &Endpoint) -> Result<(AnyConnection, Connection), Status> {
+async fn attempt(endpoint: &Endpoint) -> Result<(Socket<AnyConnection>, Connection), Status> {
     let failed = |why: String| Status::unavailable(format!("cannot connect to {}: {why}", endpoint.uri()));
     let addresses = endpoint.resolve().await.map_err(|error| failed(error.to_string()))?;
     let allowed = endpoint.connect_timeout;
-    let open =
-        async |address: &Address| timeout(allowed, open(address)).await.unwrap_or_else(|_| Err(format!("no answer within {allowed:?}")));
+    let open = async |address: &Address| {
+        timeout(allowed, open(endpoint, address)).await.unwrap_or_else(|_| Err(format!("no answer within {allowed:?}")))
+    };
     first_of(&addresses, open).await.map_err(failed)
 }
 
@@ -79,13 +81,15 @@ async fn first_of<T>(addresses: &[Address], open: impl AsyncFn(&Address) -> Resu
 
 /// Connects, and waits for the server's first SETTINGS: before them no call is sent, so that none is lost to a server that speaks something else or is not
 /// ready, and the server's limit of streams is known.
-async fn open(address: &Address) -> Result<(AnyConnection, Connection), String> {
+async fn open(endpoint: &Endpoint, address: &Address) -> Result<(Socket<AnyConnection>, Connection), String> {
     let said = |error: io::Error| error.to_string();
-    let mut connection = connect(address).await.map_err(said)?;
+    let connection = connect(address).await.map_err(said)?;
+    let mut connection = endpoint.security.put_on(connection).await.map_err(said)?;
     let mut http2 = Connection::with_readers();
     let (sent, spare) = connection.send(http2.take_output(Vec::new())).await;
     sent.map_err(said)?;
     drop(spare);
+    let hint = |first: &[u8]| if endpoint.security.is_on() { "" } else { hint(first) };
     let mut first = Vec::new();
     while !http2.is_open() {
         let n_bytes = connection

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -121,7 +122,12 @@ impl<C: Socket> Driver<C> {
         }
         self.send(cx).map_err(|error| broke(&error))?;
         if self.is_parting && self.http2.n_output_bytes() == 0 && !self.connection.is_sending() {
-            return Err(Status::unavailable("the channel is closed"));
+            // FIN, and behind TLS's goodbye, which may have to wait for the socket.
+            let _ = self.connection.shutdown(Shutdown::Write);
+            let _ = self.send(cx);
+            if !self.connection.is_sending() {
+                return Err(Status::unavailable("the channel is closed"));
+            }
         }
         Ok(received || self.has_room_for_more())
     }

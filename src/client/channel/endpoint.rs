@@ -8,6 +8,9 @@ use http::uri::{Authority, Scheme, Uri};
 use loopswap_rt::{Address, current_loop, offload};
 
 use crate::client::Channel;
+use crate::client::security::Security;
+#[cfg(feature = "tls")]
+use crate::tls::ClientTls;
 use crate::{Error, ErrorKind};
 
 /// A server to be called, and how: made from its URI, changed by its methods, and connected on a worker.
@@ -29,6 +32,9 @@ pub struct Endpoint {
     uri: String,
     place: Place,
     authority: String,
+    /// It is an `https` URI.
+    wants_tls: bool,
+    pub(super) security: Security,
     user_agent: String,
     pub(super) connect_timeout: Duration,
     pub(super) timeout: Option<Duration>,
@@ -55,26 +61,27 @@ pub(super) struct Keepalive {
 }
 
 impl Endpoint {
-    /// The server at a URI: `http://HOST`, `http://HOST:PORT` or `unix:PATH`. A host may be a name, which is resolved on the worker's thread pool
-    /// whenever the channel connects; without a port it is 80.
+    /// The server at a URI: `http://HOST`, `http://HOST:PORT`, the same with `https`, or `unix:PATH`. A host may be a name, which is resolved on the worker's
+    /// thread pool whenever the channel connects; without a port it is 80, or 443. What `https` needs besides is said by `tls`.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`]: it is none of these; `https`, which this client does not speak.
+    /// [`ErrorKind::Usage`]: it is none of these; `https` without the feature `tls`.
     pub fn new(uri: &str) -> Result<Self, Error> {
         let bad = |why: &dyn std::fmt::Display| {
             Error::usage(format!(
                 "bad address `{uri}`: {why}; write it as in http://127.0.0.1:50051, http://greeter:50051 or unix:/run/greeter.sock"
             ))
         };
-        let (place, authority) = if uri.starts_with("unix:") {
+        let (place, authority, wants_tls) = if uri.starts_with("unix:") {
             let path = uri.strip_prefix("unix://").map_or_else(|| uri.to_owned(), |path| format!("unix:{path}"));
-            (Place::Unix(path.parse().map_err(|error| bad(&error))?), "localhost".to_owned())
+            (Place::Unix(path.parse().map_err(|error| bad(&error))?), "localhost".to_owned(), false)
         } else {
             let parsed: Uri = uri.parse().map_err(|error| bad(&error))?;
             match parsed.scheme() {
                 Some(scheme) if *scheme == Scheme::HTTP => {}
-                Some(scheme) if *scheme == Scheme::HTTPS => return Err(bad(&"TLS is not spoken by this client")),
+                Some(scheme) if *scheme == Scheme::HTTPS && cfg!(feature = "tls") => {}
+                Some(scheme) if *scheme == Scheme::HTTPS => return Err(bad(&"TLS is not built in: the feature `tls` does it")),
                 Some(scheme) => return Err(bad(&format_args!("`{scheme}` is not spoken"))),
                 None => return Err(bad(&"it has no scheme")),
             }
@@ -89,12 +96,16 @@ impl Endpoint {
             if host.is_empty() || (authority.as_str() != authority.host() && authority.port_u16().is_none()) {
                 return Err(bad(&"its host or port is none"));
             }
-            (Place::Host(host.to_owned(), authority.port_u16().unwrap_or(80)), authority.to_string())
+            let wants_tls = parsed.scheme() == Some(&Scheme::HTTPS);
+            let port = authority.port_u16().unwrap_or(if wants_tls { 443 } else { 80 });
+            (Place::Host(host.to_owned(), port), authority.to_string(), wants_tls)
         };
         Ok(Self {
             uri: uri.to_owned(),
             place,
             authority,
+            wants_tls,
+            security: Security::default(),
             user_agent: concat!("grpc-rust-loopswap/", env!("CARGO_PKG_VERSION")).to_owned(),
             connect_timeout: Duration::from_secs(20),
             timeout: None,
@@ -103,6 +114,24 @@ impl Endpoint {
             waiting_max: 16_384,
             inherits_deadlines: true,
         })
+    }
+
+    /// Speaks TLS, which `https` wants and a Unix socket may have. What is in files is read now.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`]: what is wrong with it; the URI is of `http`.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: ClientTls) -> Result<Self, Error> {
+        let host = match &self.place {
+            Place::Unix(_) => "localhost",
+            Place::Host(..) if !self.wants_tls => {
+                return Err(Error::usage(format!("TLS was given for `{}`, which is without; write https", self.uri)));
+            }
+            Place::Host(host, _) => host,
+        };
+        self.security = Security::tls(&tls, host)?;
+        Ok(self)
     }
 
     /// How long connecting to one address may take, from the first packet to the server's first SETTINGS. Default: 20 s, the minimum that gRPC's
@@ -191,7 +220,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`]: this thread runs no loop.
+    /// [`ErrorKind::Usage`]: this thread runs no loop; `https` without `tls`.
     pub fn connect_lazy(self) -> Result<Channel, Error> {
         if current_loop().is_none() {
             return Err(Error::usage(format!(
@@ -199,6 +228,9 @@ impl Endpoint {
                  hook, a handler or a task",
                 self.uri
             )));
+        }
+        if self.wants_tls && !self.security.is_on() {
+            return Err(Error::usage(format!("nobody is trusted to vouch for {}; say by Endpoint::tls which CA is", self.uri)));
         }
         Ok(Channel::on_this_loop(self))
     }
@@ -224,7 +256,7 @@ impl Endpoint {
     }
 
     pub(super) fn scheme(&self) -> &'static str {
-        "http"
+        self.security.scheme()
     }
 
     pub(super) fn authority(&self) -> &str {
@@ -270,6 +302,8 @@ mod tests {
         assert_eq!(read("http://127.0.0.1:50051"), (host("127.0.0.1", 50051), "127.0.0.1:50051".into()));
         assert_eq!(read("http://[::1]:1/"), (host("::1", 1), "[::1]:1".into()));
         assert_eq!(read("http://greeter"), (host("greeter", 80), "greeter".into()));
+        #[cfg(feature = "tls")]
+        assert_eq!(read("https://greeter"), (host("greeter", 443), "greeter".into()));
         for uri in ["unix:/run/greeter.sock", "unix:///run/greeter.sock"] {
             assert_eq!(read(uri), (Place::Unix("unix:/run/greeter.sock".parse().unwrap()), "localhost".into()));
         }
@@ -281,7 +315,8 @@ mod tests {
             ("", ""),
             ("127.0.0.1:50051", "no scheme"),
             ("greeter", "no scheme"),
-            ("https://greeter", "TLS"),
+            #[cfg(not(feature = "tls"))]
+            ("https://greeter", "`tls`"),
             ("ftp://greeter", "`ftp` is not spoken"),
             ("http://greeter/path", "path"),
             ("http://greeter/?query", "path"),

@@ -41,7 +41,10 @@ impl Keepalive {
     pub(super) fn heard(&mut self) {
         if let Some(watch) = &mut self.wanted {
             watch.heard = now();
-            watch.asked = None;
+            // The timer was for the answer's lateness, which may be later than the next question.
+            if watch.asked.take().is_some() {
+                watch.timer = None;
+            }
         }
     }
 

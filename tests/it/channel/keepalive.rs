@@ -66,7 +66,10 @@ fn a_server_that_answers_is_not(runtime: &'static str) {
     };
     against(runtime, script, async |addr| {
         let channel = asks(addr, LONG);
+        let begun = Instant::now();
         hello(&channel, "Joe").await.expect("it takes its time");
+        // The interval is from answer to question, however long an answer may take.
+        assert!(begun.elapsed() < LONG, "three questions took {:?}", begun.elapsed());
         channel.close().await;
     });
 }

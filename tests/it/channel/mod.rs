@@ -27,7 +27,7 @@ use loopswap::{EventLoop as _, Loop, UseLoop};
 use crate::support::PATIENCE;
 
 /// Runs a client on this loop, in this thread, with an end to its patience; and sees that it leaves no task.
-fn on_loop<T: 'static>(runtime: &str, client: impl AsyncFnOnce() -> T + 'static) -> T {
+pub(crate) fn on_loop<T: 'static>(runtime: &str, client: impl AsyncFnOnce() -> T + 'static) -> T {
     struct Client<F>(F);
     impl<T: 'static, F: AsyncFnOnce() -> T + 'static> UseLoop for Client<F> {
         type Output = T;

@@ -199,6 +199,20 @@ impl Line {
         [(); N].map(|()| self.request())
     }
 
+    /// The streams of the next requests, whose frames may be mixed, in the order in which they end.
+    #[track_caller]
+    pub(super) fn whole<const N: usize>(&mut self) -> [u32; N] {
+        [(); N].map(|()| {
+            loop {
+                let frame = self.next().expect("the connection should have requests, and not end");
+                assert!([kind::HEADERS, kind::DATA].contains(&frame.kind), "not a request: {frame:?}");
+                if frame.has(flag::END_STREAM) {
+                    return frame.stream;
+                }
+            }
+        })
+    }
+
     /// The stream and the code of the next RST_STREAM.
     #[track_caller]
     pub(super) fn reset(&mut self) -> (u32, u32) {

@@ -2,7 +2,7 @@
 
 use crate::raw::*;
 
-on_every_engine!(
+on_every_loop_and_engine!(
     a_failure_is_trailers_only,
     a_status_of_the_handler,
     an_answer_before_the_requests_end,

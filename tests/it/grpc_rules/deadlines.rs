@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::raw::*;
 
-on_every_engine!(
+on_every_loop_and_engine!(
     values_that_are_none,
     values_that_have_passed,
     values_with_room,

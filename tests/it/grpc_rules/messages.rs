@@ -2,7 +2,7 @@
 
 use crate::raw::*;
 
-on_every_engine!(
+on_every_loop_and_engine!(
     flag_bytes_that_mean_nothing,
     compressed_without_an_encoding,
     unknown_encodings,
@@ -12,6 +12,7 @@ on_every_engine!(
     more_than_4_mib,
     not_a_protobuf,
     a_protobuf_that_nests_too_deep,
+    a_protobuf_of_a_million_fields,
     an_empty_message,
     cut_anywhere,
     byte_by_byte,
@@ -122,6 +123,23 @@ fn a_protobuf_that_nests_too_deep(server: &mut Server) {
     let depth = 7000;
     let nested = [vec![0x1b; depth], vec![0x1c; depth]].concat();
     fails_with(&mut connection, &Fields::hello(), &prefixed(0, &nested), status::INTERNAL);
+}
+
+/// As many fields as fit: of those that are not known none is kept, of one that is known the last. The memory is that of the message and little more.
+fn a_protobuf_of_a_million_fields(server: &mut Server) {
+    let mut connection = server.open();
+    // Field 1000, a varint; and field 1, an empty string.
+    let unknown = [0xc0, 0x3e, 0x01].repeat(1_300_000);
+    let names = [0x0a, 0x00].repeat(1_900_000);
+    let (grown, ()) = server.memory_for("VmHWM", || {
+        for message in [unknown, names] {
+            let stream = connection.begin(&Fields::hello());
+            connection.upload(stream, prefixed(0, &message).chunks(MAX_FRAME_SIZE), data);
+            connection.send([data(stream, []).end()]);
+            connection.is_greeted(stream, "");
+        }
+    });
+    assert!(grown < 32 << 20, "{grown} bytes for messages of less than 4 MiB");
 }
 
 fn an_empty_message(server: &mut Server) {

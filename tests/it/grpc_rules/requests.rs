@@ -2,7 +2,7 @@
 
 use crate::raw::*;
 
-on_every_engine!(
+on_every_loop_and_engine!(
     methods_other_than_post,
     other_content_types,
     content_types_of_grpc,
@@ -10,6 +10,7 @@ on_every_engine!(
     paths_are_exact,
     a_long_path,
     metadata_does_no_harm,
+    binary_metadata_that_is_no_base64,
     expect_100_continue("hyper: cannot say 100; the client goes on when it has waited"),
     expectations_that_are_not_met,
 );
@@ -110,6 +111,21 @@ fn metadata_does_no_harm(server: &mut Server) {
         .with("grpc-accept-encoding", "identity,gzip");
     let stream = connection.request(&fields, &hello("Joe", 0));
     connection.is_greeted(stream, "Joe");
+}
+
+/// INTERNAL, before the handler: one that reads it could not tell.
+fn binary_metadata_that_is_no_base64(server: &mut Server) {
+    let mut connection = server.open();
+    for value in ["A", "AA=", "A===", "AAA==", "AAEC,A", "AA-_", "=", "A A=", "{}"] {
+        let stream = connection.request(&Fields::hello().with("x-data-bin", value), &hello("Joe", 0));
+        let response = connection.response(stream);
+        assert_eq!((response.http(), response.grpc()), (200, Some(status::INTERNAL)), "{value:?}: {response:?}");
+        assert!(response.field("grpc-message").is_some_and(|message| message.contains("x-data-bin")), "{response:?}");
+    }
+    for value in ["", "AA", "AA==", "AAA=", "AAAA", "AAEC,AA==,AA", "AAEC, AA", "+/+/"] {
+        let stream = connection.request(&Fields::hello().with("x-data-bin", value), &hello("Joe", 0));
+        connection.is_greeted(stream, "Joe");
+    }
 }
 
 fn expecting(value: &str) -> Fields {

@@ -87,7 +87,9 @@ fn a_stop_ends_watches_too(runtime: &str, engine: &str) {
         running.handle().stop();
         while watch.next().await.is_ok() {}
     });
-    assert_eq!(running.wait().map_err(|error| error.kind()), Err(ErrorKind::Cut), "its client was still there");
+    // Its client goes when the watch has ended, before the worker counts who is still there or after.
+    let ended = running.wait().map_err(|error| error.kind());
+    assert!(matches!(ended, Ok(()) | Err(ErrorKind::Cut)), "{ended:?}");
 }
 
 /// The reason for a health service of our own: that of tonic's knows of no drain, so whoever watches holds a connection until it is cut.
