@@ -10,6 +10,9 @@ crate::on_every_loop_and_engine!(a_flood_of_bad_connections_is_a_few_lines);
 
 const N_BAD: usize = 2000;
 
+/// Preface and SETTINGS, so that HTTP/2 is open; then DATA on stream 0, which is no stream's (RFC 9113, 6.1).
+const BAD: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x01\0\0\0\0\0\0x";
+
 /// Lines of a kind in a minute, by `peer_log`.
 const LINES: usize = 10;
 
@@ -17,8 +20,7 @@ fn a_flood_of_bad_connections_is_a_few_lines(runtime: &str, engine: &str) {
     let mut server = serve(runtime, &["--http2", engine]);
     for _ in 0..N_BAD {
         let mut socket = connect(server.addr());
-        // What a browser says to a gRPC server.
-        let _ = socket.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let _ = socket.write_all(BAD);
         until_closed(&mut socket);
     }
     let n_lines = |server: &Served| server.stderr().so_far().lines().filter(|line| line.contains("connection closed")).count();
