@@ -111,7 +111,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     show(&rows, &measured);
     if let Some(file) = &args.json {
         let figures = |measured: &Measured| json!({ "capacity": measured.capacity, "goodput": measured.goodput });
-        let rows: Vec<_> = rows.iter().zip(&measured).map(|(row, measured)| {
+        let rows = rows.iter().zip(&measured).map(|(row, measured)| {
             json!({
                 "compute_us": row.compute_us, "runtime": row.runtime, "http2": row.http2.name(), "rounds": measured.iter().map(figures).collect::<Vec<_>>(),
             })

@@ -85,7 +85,7 @@ impl Greeter for Stuck {
         self.begun.send(self.worker).expect("the case listens");
         // An error says that it is released.
         let _ = self.released.lock().unwrap().recv();
-        Ok(Response::default())
+        Ok(Response::new(HelloReply::default()))
     }
 }
 
