@@ -31,18 +31,26 @@ with_details() {
 
 # Those of grpc-go's cases that want neither TLS nor credentials.
 grpc_go() {
-  local test_case
-  for test_case in empty_unary large_unary client_streaming server_streaming ping_pong empty_stream timeout_on_sleeping_server \
+  grpc_go_cases grpc-go empty_unary large_unary client_streaming server_streaming ping_pong empty_stream timeout_on_sleeping_server \
     cancel_after_begin cancel_after_first_response custom_metadata status_code_and_message special_status_message unimplemented_method \
-    unimplemented_service rpc_soak channel_soak; do
+    unimplemented_service rpc_soak channel_soak
+}
+
+# grpc_go_cases CLIENT CASE ...: `grpc-go`, whose row of the matrix it is, or `grpc-go-tls`, which trusts gRPC's test CA.
+grpc_go_cases() {
+  local client=$1 test_case
+  local -a flags=(--use_tls=false)
+  [ "$client" = grpc-go ] || flags=(--use_tls=true --use_test_ca=true --server_host_override=foo.test.google.fr)
+  shift
+  for test_case in "$@"; do
     # A soak call of it may take a second by default, which is little on a busy machine.
-    if timeout 60 "$tools/bin/client" --use_tls=false --server_host="${addr%:*}" --server_port="${addr##*:}" --test_case="$test_case" \
+    if timeout 60 "$tools/bin/client" "${flags[@]}" --server_host="${addr%:*}" --server_port="${addr##*:}" --test_case="$test_case" \
       --soak_iterations=20 --soak_per_iteration_max_acceptable_latency_ms=20000 --soak_overall_timeout_seconds=50 >"$work/grpc-go" 2>&1; then
       passed "$name: grpc-go: $test_case"
-      cell grpc-go "$test_case" "$loop" "$engine" ok
+      cell "$client" "$test_case" "$loop" "$engine" ok
     else
       failed "$name: grpc-go: $test_case"
-      cell grpc-go "$test_case" "$loop" "$engine" FAIL
+      cell "$client" "$test_case" "$loop" "$engine" FAIL
       tail -n 20 "$work/grpc-go"
     fi
   done
