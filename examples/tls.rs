@@ -15,9 +15,9 @@ struct Porter;
 impl Greeter for Porter {
     async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
         // The client's own certificate is the first; a parser of X.509 reads the name in it.
-        let shown = match request.peer_certs().as_deref() {
-            Some([own, ..]) => format!("a certificate of {} bytes", own.len()),
-            _ => "no certificate".into(),
+        let shown = match request.peer_certs().as_deref().and_then(|chain| chain.first()) {
+            Some(own) => format!("a certificate of {} bytes", own.len()),
+            None => "no certificate".into(),
         };
         Ok(Response::new(HelloReply { message: format!("Hello, {}, with {shown}!", request.get_ref().name) }))
     }
@@ -47,7 +47,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(ca) => tls.client_ca_file(ca),
         None => tls,
     };
-    let mut server = Server::builder().listen(addr).http2(http2).tls(tls).start(Loop::choose(&runtime)?, |_worker| GreeterServer::new(Porter))?;
+    let mut server =
+        Server::builder().listen(addr).http2(http2).tls(tls).start(Loop::choose(&runtime)?, |_worker| GreeterServer::new(Porter))?;
     server.drain_on_signals()?;
     println!("listening on {}", server.local_addr());
     Ok(server.wait()?)

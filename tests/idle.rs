@@ -103,6 +103,13 @@ fn call(id: u32) -> Vec<u8> {
     out
 }
 
+/// One of a type that nobody knows (RFC 9113, 4.1): it makes records large, and HTTP/2 keeps nothing of it.
+fn large_frame() -> Vec<u8> {
+    let mut out = Vec::new();
+    frame(&mut out, 0xff, 0, 0, &[0; 16_384]);
+    out
+}
+
 /// Bytes that each of `N` connections holds after a call and a while, when they have so many tasks with a timer in common; then they make another call, to
 /// which `is_answer` says yes.
 fn held(n_shared: usize, serve: impl Fn(&World, MemoryConnection), is_answer: impl Fn(&[u8]) -> bool) -> usize {
@@ -188,11 +195,11 @@ fn on(event_loop: Loop, pki: Option<&Pki>, bytes_max: usize) {
         let mut stream = TcpStream::connect(address).expect("it listens");
         stream.set_read_timeout(Some(SETTLE_TIMEOUT)).expect("a duration that is not zero");
         match &tls {
-            None => greeted(&name, &mut stream),
+            None => greeted(&name, &mut stream, &[opening(), call(1)]),
             Some(config) => {
                 let session = ClientConnection::new(Arc::clone(config), address.ip().into()).expect("a configuration that works");
                 let mut tls = StreamOwned::new(session, stream);
-                greeted(&name, &mut tls);
+                greeted(&name, &mut tls, &[opening(), large_frame(), call(1)]);
                 // The client's session is not counted: the socket alone stays.
                 return tls.sock;
             }
@@ -212,9 +219,9 @@ fn on(event_loop: Loop, pki: Option<&Pki>, bytes_max: usize) {
     let _ = running.wait();
 }
 
-/// Makes a call.
-fn greeted(name: &str, stream: &mut (impl Read + Write)) {
-    stream.write_all(&[opening(), call(1)].concat()).expect("the server takes it");
+/// Makes a call with this.
+fn greeted(name: &str, stream: &mut (impl Read + Write), request: &[Vec<u8>]) {
+    stream.write_all(&request.concat()).expect("the server takes it");
     let (mut answer, mut buffer) = (Vec::new(), [0; 1024]);
     while !answer.windows(11).any(|window| window == b"Hello, you!") {
         match stream.read(&mut buffer) {

@@ -76,8 +76,8 @@ struct Lingering {
 }
 
 impl Lingering {
-    fn new(now: Instant, answered: Option<Closed>) -> Option<Box<Self>> {
-        Some(Box::new(Self { until: now + LINGER_TIMEOUT, n_bytes_left: LINGER_BYTES_MAX, answered }))
+    fn from(now: Instant, answered: Option<Closed>) -> Box<Self> {
+        Box::new(Self { until: now + LINGER_TIMEOUT, n_bytes_left: LINGER_BYTES_MAX, answered })
     }
 }
 
@@ -253,7 +253,7 @@ impl<R: Runtime> Driver<R> {
         self.calls.cancel_all();
         // Refused when the peer has closed it altogether.
         let _ = self.connection.shutdown(Shutdown::Write);
-        self.lingering = Lingering::new(self.now, Some(closed));
+        self.lingering = Some(Lingering::from(self.now, Some(closed)));
         self.poll_sent(cx)?;
         self.await_last_word()
     }
@@ -319,7 +319,7 @@ impl<R: Runtime> Driver<R> {
                 self.connection.shutdown(Shutdown::Write)?;
                 // TLS says goodbye first.
                 self.poll_sent(cx)?;
-                self.lingering = Lingering::new(self.now, None);
+                self.lingering = Some(Lingering::from(self.now, None));
                 Ok(None)
             }
             Some(lingering) if lingering.until <= self.now || lingering.n_bytes_left == 0 => Ok(Some(self.closed())),

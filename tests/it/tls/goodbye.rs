@@ -89,7 +89,7 @@ fn fin_alone_is_answered_and_no_noise(runtime: &str) {
             tls.sock.shutdown(Shutdown::Write).unwrap();
             is_answered(&mut tls, engine);
         }
-        greeted(server.addr(), &pki).for_each(drop);
+        greeted(server.addr(), &pki).for_each(|tls| tls.sock.shutdown(Shutdown::Both).unwrap());
         server.signal(Signal::TERM);
         assert_eq!(server.wait().code(), Some(0));
         let log = server.stderr_at_the_end();

@@ -101,7 +101,12 @@ fn records_cut_anywhere_and_new_keys(runtime: &str, engine: &str) {
     let mut answers = Answers { room: 65_535, ..Answers::default() };
     let (mut n_begun, begun, mut piece) = (0, Instant::now(), 1);
     while answers.n_ended < N_CALLS as usize {
-        assert!(begun.elapsed() < PATIENCE, "{} of {N_CALLS} calls were answered, {n_begun} were begun; {:?}", answers.n_ended, puppet.begun);
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{} of {N_CALLS} calls were answered, {n_begun} were begun; {:?}",
+            answers.n_ended,
+            puppet.begun
+        );
         // Acknowledgements, and calls that the server has room for.
         let mut bytes = std::mem::take(&mut answers.owed);
         while n_begun < N_CALLS && answers.room > 11_000 && (n_begun as usize) < answers.n_ended + N_OPEN_MAX {
