@@ -147,7 +147,7 @@ fn an_idle_connection_holds_little() {
     let pki = Pki::new("CA");
     for (runtime, bytes_max, tls_bytes_max) in LOOPS {
         if let Ok(event_loop) = Loop::choose(runtime) {
-            on(event_loop, None, bytes_max);
+            on(event_loop.clone(), None, bytes_max);
             on(event_loop, Some(&pki), tls_bytes_max);
         }
     }
