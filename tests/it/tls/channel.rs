@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -181,8 +181,10 @@ fn says_goodbye(runtime: &str) {
 /// The server's close_notify is answered by the client's (RFC 8446, 6.1).
 fn answers_a_goodbye(runtime: &str) {
     let pki = Pki::new("CA");
-    let (addr, serving) = serve_once(&pki.server(), &[b"h2"], |mut tls| {
+    let (is_connected, connects) = mpsc::channel();
+    let (addr, serving) = serve_once(&pki.server(), &[b"h2"], move |mut tls| {
         tls.write_all(&SETTINGS).unwrap();
+        connects.recv().unwrap();
         tls.conn.send_close_notify();
         tls.flush().unwrap();
         tls.read_to_end(&mut Vec::new()).expect("it ends with close_notify");
@@ -190,6 +192,7 @@ fn answers_a_goodbye(runtime: &str) {
     let tls = trusting(&pki);
     on_loop(runtime, async move || {
         let channel = connected(addr, tls).await.expect("TLS is agreed");
+        is_connected.send(()).unwrap();
         while loopswap::rt::live_tasks() > 0 {
             loopswap::rt::sleep(Duration::from_millis(1)).await;
         }
