@@ -27,6 +27,7 @@ use crate::server::listen::{self, Bound, Doors, SocketFile};
 use crate::server::phase::Phase;
 use crate::server::places::Share;
 use crate::server::security::{Security, Watch};
+use crate::server::systemd::{Manager, Signs};
 use crate::server::watchdog::Watchdog;
 use crate::server::worker::{self, Entrance, Setup};
 use crate::server::{Counters, channelz};
@@ -62,6 +63,7 @@ pub struct Handle {
     orders: watch::Sender<Phase>,
     counters: Arc<Counters>,
     pub(super) security: Security,
+    pub(super) manager: Manager,
     drain_delay: Duration,
 }
 
@@ -94,17 +96,23 @@ impl Handle {
 
     /// Orders a phase. Whether it is a later one than was ordered before.
     pub(super) fn order(&self, phase: Phase) -> bool {
-        self.orders.send_if_modified(|ordered| {
-            let later = phase > *ordered;
+        let mut is_first = false;
+        let is_later = self.orders.send_if_modified(|ordered| {
+            let is_later = phase > *ordered;
+            is_first = is_later && *ordered == Phase::Serving;
             *ordered = phase.max(*ordered);
-            later
-        })
+            is_later
+        });
+        if is_first {
+            self.manager.tell("STOPPING=1");
+        }
+        is_later
     }
 }
 
 /// A server that runs, in threads of its own. Dropped, it is stopped at once.
 pub struct Running {
-    handle: Handle,
+    pub(super) handle: Handle,
     local_addrs: Vec<Address>,
     n_workers: usize,
     threads: Vec<JoinHandle<()>>,
@@ -117,6 +125,9 @@ pub struct Running {
     endpoint: Option<Endpoint>,
     /// Until the end.
     _watchdog: Option<Watchdog>,
+    pub(super) pulses: Vec<Arc<Pulse>>,
+    /// Until the end, as well.
+    pub(super) signs: Signs,
 }
 
 impl Running {
@@ -273,6 +284,7 @@ where
         orders: watch::Sender::new(Phase::Serving),
         counters: Arc::clone(&setup.counters),
         security: setup.security.clone(),
+        manager: Manager::default(),
         drain_delay,
     };
     let watch = setup.security.watch()?;
@@ -293,6 +305,8 @@ where
         endpoint,
         _watchdog: watchdog,
         _watch: watch,
+        pulses: pulses.clone(),
+        signs: None,
     };
 
     // Declared after `running`: on the way out of an error they are dropped first, which ends the workers that wait for their listener.

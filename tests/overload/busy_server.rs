@@ -69,6 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::builder().listen(addr).workers(n_workers).http2(http2).overload(overload);
     let mut server = server.start(Loop::choose(&runtime)?, move |_worker| GreeterServer::new(busy))?;
     server.drain_on_signals()?;
+    server.notify_systemd();
     println!("listening on {}", server.local_addr());
     let handle = server.handle();
     let ended = server.wait();

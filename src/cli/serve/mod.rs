@@ -12,6 +12,8 @@ mod overload;
 mod reflection;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "grpc-web")]
+mod web;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -103,6 +105,10 @@ pub(super) struct Args {
     #[cfg(feature = "tls")]
     #[command(flatten)]
     tls: tls::TlsArgs,
+
+    #[cfg(feature = "grpc-web")]
+    #[command(flatten)]
+    web: web::WebArgs,
 }
 
 /// The engines' words.
@@ -180,6 +186,8 @@ fn serve(args: &Args) -> Result<(), Error> {
         .overload(overload);
     #[cfg(feature = "tls")]
     let builder = args.tls.configure(builder)?;
+    #[cfg(feature = "grpc-web")]
+    let builder = args.web.configure(builder)?;
     let builder = args.listen.configure(args.observe.apply(args.admin.configure(builder)))?;
     let mut running = builder.start(event_loop, move |worker| {
         let router = Router::new().add(GreeterServer::new(Hello).max_decoding_message_size(message_bytes_max));
@@ -213,6 +221,7 @@ fn serve(args: &Args) -> Result<(), Error> {
         // Nobody may be reading; that is no reason not to serve.
         let _ = writeln!(io::stdout(), "{line}");
     }
+    running.notify_systemd();
     let handle = running.handle();
     let ended = running.wait();
     for (limit, n) in handle.counters().reached() {
