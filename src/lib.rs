@@ -65,10 +65,10 @@ pub use grpc::{Compression, MessageCompression, MessageLimits, Replies, Request,
 pub use http2::Limits;
 pub use observe::{Metrics, TextFormat};
 pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
-#[doc(hidden)]
-pub use server::Lone;
 #[cfg(feature = "grpc-web")]
 pub use server::GrpcWeb;
+#[doc(hidden)]
+pub use server::Lone;
 pub use server::{Balance, Builder, Counters, Handle, Health, Http2, Overload, Running, Server, ServingStatus, Started};
 pub use service::{Interceptor, Interceptors, LayeredRouter, LocalService, Methods, Next, Router, TonicInterceptor, TonicService};
 pub use tonic::codec::CompressionEncoding;

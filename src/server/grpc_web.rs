@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::Error;
 use crate::hyper_engine::Origins;
 use crate::server::{Builder, Http2};
-use crate::Error;
 
 /// gRPC-Web, and whose pages may call by it: see [`Builder::grpc_web`].
 ///

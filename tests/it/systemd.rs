@@ -75,12 +75,13 @@ fn it_listens_and_it_ends(runtime: &str) {
 
 fn by_an_abstract_name(runtime: &str) {
     let manager = Manager::abstract_one();
-    let server = manager.starts(&mut serve(runtime));
+    let mut server = manager.starts(&mut serve(runtime));
     assert_eq!(manager.is_told(), "READY=1");
     // No call was made before it said so, and it serves.
     block_on(async { assert!(hello(&mut client(server.addr()).await, "Joe", 0).await.is_ok()) });
     server.signal(Signal::INT);
     assert_eq!(manager.is_told(), "STOPPING=1");
+    assert_eq!(server.wait().code(), Some(0));
 }
 
 /// Twice in the time that is set, and no more.

@@ -1,7 +1,6 @@
 //! A connection whose client says which HTTP it speaks: HTTP/2 by its preface, HTTP/1.1 by anything else. Both come to the same port.
 
 use std::future::Future;
-use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
-use loopswap_rt::Connection;
+use loopswap_rt::{Connection, Sleep, sleep};
 
 use super::super::streams::Spawned;
 use super::super::timer::LoopTimer;
@@ -22,6 +21,10 @@ use crate::server::Handshake;
 /// the client is there, nor told by GOAWAY to leave. Browsers open another when they need one; nginx waits for 75 s, Node.js for 5.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
+/// How long a connection of HTTP/1.1 that is to leave is still listened to while it has no call. What its client has sent cannot be refused in a way that lets it
+/// be sent again, as GOAWAY does in HTTP/2; it has had no reason to hold it back.
+const LEAVE_AFTER: Duration = Duration::from_millis(100);
+
 /// hyper's least, and what a receive brings.
 const BUFFER_BYTES_MIN: usize = 64 * 1024;
 
@@ -30,8 +33,8 @@ pub(super) struct Either<I> {
     state: State<I>,
     handshake: Rc<Handshake>,
     limits: Rc<Limits>,
-    /// It is to leave at its next turn.
-    leaves: bool,
+    /// It is to leave then.
+    leaving: Option<Sleep>,
 }
 
 enum State<I> {
@@ -56,7 +59,7 @@ impl<I: Read + Write + Unpin> Serving for Http1<I> {
 impl<C: Connection, O: FnMut(Passing<'_>) + Unpin> Either<HyperIo<C, O>> {
     /// `handshake` sees what comes.
     pub(super) fn new(io: HyperIo<C, O>, calls: Calls, streams: Spawned, handshake: Rc<Handshake>, limits: Rc<Limits>) -> Self {
-        Self { state: State::Untold(Some((io, calls, streams))), handshake, limits, leaves: false }
+        Self { state: State::Untold(Some((io, calls, streams))), handshake, limits, leaving: None }
     }
 
     /// Waits until the client has said what it speaks. `None`: it has gone, or has said nothing and is to leave.
@@ -69,7 +72,7 @@ impl<C: Connection, O: FnMut(Passing<'_>) + Unpin> Either<HyperIo<C, O>> {
             match parts.as_mut().expect("it is taken when it is told").0.poll_ahead(cx) {
                 Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(_) => return Poll::Ready(None),
-                Poll::Pending if self.leaves => return Poll::Ready(None),
+                Poll::Pending if is_time(&mut self.leaving, cx) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             }
         };
@@ -93,9 +96,12 @@ fn speak_http1<I: Read + Write + Unpin>(limits: &Limits, io: I, calls: Calls) ->
 }
 
 impl<C: Connection, O: FnMut(Passing<'_>) + Unpin> Serving for Either<HyperIo<C, O>> {
-    /// Not before what has come is read: a client of HTTP/1.1 that has sent its request is not told in time that nobody will look at it.
     fn leave(mut self: Pin<&mut Self>) {
-        self.leaves = true;
+        let Self { state, leaving, .. } = &mut *self;
+        match state {
+            State::Http2(connection) => connection.as_mut().leave(),
+            State::Http1(_) | State::Untold(_) => *leaving = Some(sleep(LEAVE_AFTER)),
+        }
     }
 
     fn timed_out(&self) -> Violation {
@@ -116,20 +122,33 @@ impl<C: Connection, O: FnMut(Passing<'_>) + Unpin> Future for Either<HyperIo<C, 
             Poll::Ready(None) => return Poll::Ready(Ok(())),
             Poll::Ready(Some(())) => {}
         }
-        let Self { state, leaves, .. } = &mut *self;
+        let Self { state, leaving, .. } = &mut *self;
         match state {
             State::Untold(_) => unreachable!("it was told"),
-            State::Http1(connection) => turn(connection.as_mut(), leaves, cx),
-            State::Http2(connection) => turn(connection.as_mut(), leaves, cx),
+            State::Http1(connection) => turn(connection.as_mut(), leaving, cx).map(|ended| match ended {
+                // That is how a client of HTTP/1.1 cancels.
+                Err(error) if error.is_incomplete_message() => Ok(()),
+                ended => ended,
+            }),
+            State::Http2(connection) => turn(connection.as_mut(), leaving, cx),
         }
     }
 }
 
-fn turn<S: Serving>(mut connection: Pin<&mut S>, leaves: &mut bool, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+fn turn<S: Serving>(mut connection: Pin<&mut S>, leaving: &mut Option<Sleep>, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
     let polled = connection.as_mut().poll(cx);
-    if polled.is_pending() && mem::take(leaves) {
+    if polled.is_pending() && is_time(leaving, cx) {
         connection.as_mut().leave();
         return connection.poll(cx);
     }
     polled
+}
+
+/// Whether it is to leave now, told once.
+fn is_time(leaving: &mut Option<Sleep>, cx: &mut Context<'_>) -> bool {
+    let is_time = leaving.as_mut().is_some_and(|sleep| Pin::new(sleep).poll(cx).is_ready());
+    if is_time {
+        *leaving = None;
+    }
+    is_time
 }

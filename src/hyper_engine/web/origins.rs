@@ -2,7 +2,8 @@
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN,
+    VARY,
 };
 use http::uri::{Authority, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request};
@@ -111,6 +112,12 @@ fn parse(origin: &str) -> Result<HeaderValue, String> {
     if origin == "null" {
         return Ok(HeaderValue::from_static("null"));
     }
+    if origin.contains(ANY) {
+        return wrong("is a pattern, and each origin is listed by itself");
+    }
+    if origin != origin.to_ascii_lowercase() {
+        return wrong("has capitals, which browsers do not write");
+    }
     let Ok(parts) = origin.parse::<Uri>().map(Uri::into_parts) else { return wrong("is none") };
     let (Some(scheme), Some(authority)) = (&parts.scheme, &parts.authority) else { return wrong("has no scheme, or no host") };
     let is_own_port = matches!((scheme.as_str(), authority.port_u16()), ("https", Some(443)) | ("http", Some(80)));
@@ -120,9 +127,6 @@ fn parse(origin: &str) -> Result<HeaderValue, String> {
     let written = format!("{scheme}://{authority}");
     if written != origin || authority.as_str().contains('@') {
         return wrong("is more than scheme, host and port");
-    }
-    if written != written.to_ascii_lowercase() {
-        return wrong("has capitals, which browsers do not write");
     }
     match HeaderValue::try_from(written) {
         Ok(value) if !Authority::host(authority).is_empty() => Ok(value),
@@ -177,11 +181,11 @@ mod tests {
             ("https://app.example.com:443", "port"),
             ("http://app.example.com:80", "port"),
             ("https://App.example.com", "capitals"),
-            ("HTTPS://app.example.com", ""),
+            ("HTTPS://app.example.com", "capitals"),
             ("https://", ""),
             ("https://a b", "is none"),
             ("", ""),
-            ("https://*.example.com", "stars"),
+            ("https://*.example.com", "pattern"),
         ];
         for (origin, why) in cases {
             let refused = listed(&[origin]).expect_err(origin);

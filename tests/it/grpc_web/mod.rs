@@ -100,11 +100,7 @@ fn reply(message: String) -> HelloReply {
 fn host_ticks(runtime: &str) -> (Hosted, RunningNow) {
     let ticks = Ticks::default();
     let running = ticks.running.clone();
-    let builder = Server::builder()
-        .listen("127.0.0.1:0")
-        .workers(1)
-        .http2(Http2::Hyper)
-        .grpc_web(GrpcWeb::new().allow_origin(ORIGIN));
+    let builder = Server::builder().listen("127.0.0.1:0").workers(1).http2(Http2::Hyper).grpc_web(GrpcWeb::new().allow_origin(ORIGIN));
     let hosted = host(builder, runtime, move |_| Router::new().add(ticks.clone()).add_tonic(TonicGreeterServer::new(Hello)));
     (hosted, running)
 }

@@ -81,9 +81,7 @@ fn pages_of_any_origin(runtime: &str) {
     let server = serve(runtime, &["--http2", "hyper", "--grpc-web", "--grpc-web-origin", "*"]);
     let mut page = Page::open(server.addr());
     for origin in [OTHER, "null"] {
-        for answer in
-            [preflight(&mut page, origin), page.call(SAY_HELLO, &[BYTES, &[("origin", origin)]].concat(), &request("Joe", 0))]
-        {
+        for answer in [preflight(&mut page, origin), page.call(SAY_HELLO, &[BYTES, &[("origin", origin)]].concat(), &request("Joe", 0))] {
             assert_eq!(answer.head.get("access-control-allow-origin"), Some("*"), "{answer:?}");
             assert_eq!(answer.head.get("access-control-allow-credentials"), None, "{answer:?}");
         }

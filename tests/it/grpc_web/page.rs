@@ -73,15 +73,14 @@ impl<S: Read + Write> Page<S> {
 
     /// Sends a request's head, with these fields besides.
     pub(super) fn send_head(&mut self, method: &str, path: &str, fields: &[(&str, &str)]) {
-        let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        self.send_bytes(format!("{method} {path} HTTP/1.1\r\nhost: grpc.example.com\r\n{fields}\r\n").as_bytes());
+        self.send_bytes(head(method, path, fields).as_bytes());
     }
 
-    /// Sends a POST whose body is whole.
+    /// Sends a POST whose body is whole, in one piece: a server that answers before the body has come may close behind its answer.
     pub(super) fn post(&mut self, path: &str, fields: &[(&str, &str)], body: &[u8]) {
         let len = body.len().to_string();
-        self.send_head("POST", path, &[fields, &[("content-length", &len)]].concat());
-        self.send_bytes(body);
+        let head = head("POST", path, &[fields, &[("content-length", &len)]].concat());
+        self.send_bytes(&[head.as_bytes(), body].concat());
     }
 
     /// Makes a call, and waits for all of its answer.
@@ -154,10 +153,20 @@ impl<S: Read + Write> Page<S> {
 
     fn receive(&mut self) {
         let mut bytes = [0; 4096];
-        let n = self.socket.read(&mut bytes).expect("the server answers");
+        let n = loop {
+            match self.socket.read(&mut bytes) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read.expect("the server answers"),
+            }
+        };
         assert!(n > 0, "it has closed after {:?}", String::from_utf8_lossy(&self.come));
         self.come.extend_from_slice(&bytes[..n]);
     }
+}
+
+fn head(method: &str, path: &str, fields: &[(&str, &str)]) -> String {
+    let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("{method} {path} HTTP/1.1\r\nhost: grpc.example.com\r\n{fields}\r\n")
 }
 
 impl Head {

@@ -36,10 +36,14 @@ fn origins_without_grpc_web() {
     assert!(told.contains(ORIGIN) && told.contains("give --grpc-web too"), "{told}");
 }
 
+/// What clients of HTTP/1.1 offer by ALPN, and what nobody here speaks.
+static SPOKEN: [&[&[u8]]; 2] = [&[b"http/1.1"], &[b"http/1.1", b"spdy/3"]];
+static NOT_SPOKEN: [&[&[u8]]; 2] = [&[], &[b"spdy/3"]];
+
 fn over_tls(runtime: &str) {
     let pki = Pki::new("CA");
     let server = serve_tls(runtime, "hyper", &pki.server(), &["--grpc-web"]);
-    for alpn in [&[&b"http/1.1"[..]][..], &[&b"http/1.1"[..], b"spdy/3"]] {
+    for alpn in SPOKEN {
         let mut page = Page::over(open(server.addr(), config(&pki, None, &Wants { alpn, ..Wants::default() })).expect("TLS is agreed"));
         page.greets();
         page.greets();
@@ -49,7 +53,7 @@ fn over_tls(runtime: &str) {
     let tls = open(server.addr(), config(&pki, None, &both)).expect("TLS is agreed");
     assert_eq!(tls.conn.alpn_protocol(), Some(&b"h2"[..]));
     drop(tls);
-    for alpn in [&[][..], &[&b"spdy/3"[..]]] {
+    for alpn in NOT_SPOKEN {
         let error = open(server.addr(), config(&pki, None, &Wants { alpn, ..Wants::default() })).expect_err("it is refused");
         assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
     }
