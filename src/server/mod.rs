@@ -1,7 +1,8 @@
 //! The server: from a builder to workers that serve.
 //!
-//! * `supervisor` starts all workers or none, and ends them together; `listen` binds.
-//! * `acceptor` accepts for all workers, where they cannot or shall not do it themselves; `places` counts the connections that are open.
+//! * `supervisor` starts all workers or none, and ends them together; `threads` waits for their ends, as long as it may take; `listen` binds.
+//! * `acceptor` accepts for all workers, where they cannot or shall not do it themselves; `places` counts the connections that are open, of which there are no more
+//!   than `descriptors` allows.
 //! * `worker` accepts on one loop and drains; `accept` judges accept errors; `orders` is how a worker learns of the drain, `phase` how a connection does.
 //! * `care` is how long a connection may be idle, and how old it may grow; `alarms` is the one timer by which a worker's connections look after that.
 //! * `health` tells clients whether the server serves; `channelz` tells those who debug it of its calls and sockets.
@@ -12,6 +13,7 @@
 //! * `hooks` is what a worker does before it serves and after.
 //! * `overload` says when a worker has enough; `watchdog` sees loops that stand still; `peer_log` keeps peers from filling the log.
 //! * `security` is what is put on an accepted connection, TLS or nothing; `tls` how the server is told.
+//! * `words` is how choices are written and read.
 //! * `lone` serves a connection that no worker has accepted.
 
 mod accept;
@@ -20,6 +22,7 @@ mod alarms;
 mod care;
 pub(crate) mod channelz;
 mod counters;
+mod descriptors;
 mod engine;
 #[cfg(feature = "grpc-web")]
 mod grpc_web;
@@ -37,9 +40,11 @@ mod places;
 mod security;
 mod supervisor;
 mod systemd;
+mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 mod watchdog;
+mod words;
 mod worker;
 
 use std::num::NonZero;
@@ -98,6 +103,7 @@ impl Server {
             tls: tls::Wanted::default(),
             #[cfg(feature = "grpc-web")]
             grpc_web: None,
+            descriptors: descriptors::Wanted::default(),
             observe: Wanted::default(),
             metrics_address: None,
             channelz: false,
@@ -123,6 +129,7 @@ pub struct Builder {
     tls: tls::Wanted,
     #[cfg(feature = "grpc-web")]
     grpc_web: Option<GrpcWeb>,
+    descriptors: descriptors::Wanted,
     observe: Wanted,
     metrics_address: Option<String>,
     channelz: bool,
@@ -202,7 +209,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// An address means nothing, or cannot be listened on; there are no workers; the limits make no sense; the loop cannot run here, in which case nothing was bound.
+    /// An address means nothing, or cannot be listened on; there are no workers; the limits make no sense, the [maximum of connections](Self::max_connections) among
+    /// them; the loop cannot run here, in which case nothing was bound.
     pub fn start<L, S, F>(self, event_loop: L, make_service: F) -> Result<Running, Error>
     where
         L: EventLoop,
@@ -239,6 +247,7 @@ impl Builder {
         let origins = self.grpc_web.map(|grpc_web| grpc_web.load(self.http2)).transpose()?;
         #[cfg(not(feature = "grpc-web"))]
         let origins = None;
+        let max_connections = self.descriptors.max_connections()?;
         #[cfg(feature = "tls")]
         let security = self.tls.load(origins.is_some())?;
         #[cfg(not(feature = "tls"))]
@@ -253,6 +262,7 @@ impl Builder {
         let setup = worker::Setup { http2, limits, overload, counters, security, origins, drain_timeout, observe, sockets };
         Ok(supervisor::Plan {
             doors,
+            max_connections,
             n_workers: self.n_workers,
             pin_cpus: self.pin_cpus,
             setup,

@@ -21,7 +21,7 @@ pub(super) struct Web(Infallible);
 pub(super) struct Direct(Infallible);
 
 impl Origins {
-    pub(super) fn admit(&self, _: &mut request::Parts) -> Result<Option<Web>, Direct> {
+    pub(super) fn admit(&self, _: &mut request::Parts) -> Result<Option<Web>, Box<Direct>> {
         match self.0 {}
     }
 }

@@ -76,7 +76,7 @@ impl Origins {
     /// # Errors
     ///
     /// What it is answered at once.
-    pub(super) fn admit(&self, parts: &mut request::Parts) -> Result<Option<Web>, Direct> {
+    pub(super) fn admit(&self, parts: &mut request::Parts) -> Result<Option<Web>, Box<Direct>> {
         if let Some(answer) = self.preflight(parts) {
             return Err(answer);
         }
@@ -147,16 +147,16 @@ impl Web {
 }
 
 impl Direct {
-    fn new(status: StatusCode, fields: HeaderMap, text: String) -> Self {
-        Self { status, fields, text }
+    fn new(status: StatusCode, fields: HeaderMap, text: String) -> Box<Self> {
+        Box::new(Self { status, fields, text })
     }
 
-    fn told(status: StatusCode, text: String) -> Self {
+    fn told(status: StatusCode, text: String) -> Box<Self> {
         Self::new(status, HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/plain"))]), text)
     }
 
     /// For pages that may not call.
-    fn of_origin(origin: &HeaderValue) -> Self {
+    fn of_origin(origin: &HeaderValue) -> Box<Self> {
         let text = format!(
             "pages of the origin {origin:?} may not call this server; those that may are listed where it is started (--grpc-web-origin, GrpcWeb::allow_origin)\n"
         );
@@ -164,7 +164,7 @@ impl Direct {
     }
 
     /// For gRPC over HTTP/1.1, where trailers get lost.
-    fn of_version() -> Self {
+    fn of_version() -> Box<Self> {
         let text = format!("{GRPC} is for HTTP/2 alone; over HTTP/1.1 there is {GRPC_WEB}\n");
         Self::told(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)
     }

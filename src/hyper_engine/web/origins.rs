@@ -56,7 +56,7 @@ impl Origins {
     }
 
     /// The answer to a browser that asks what a page may do, if that is what it does.
-    pub(super) fn preflight(&self, parts: &request::Parts) -> Option<Direct> {
+    pub(super) fn preflight(&self, parts: &request::Parts) -> Option<Box<Direct>> {
         let origin = parts.headers.get(ORIGIN)?;
         if parts.method != Method::OPTIONS || !parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
             return None;
