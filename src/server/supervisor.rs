@@ -18,6 +18,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::{oneshot, watch};
 
+#[cfg(feature = "otel")]
+use crate::observe::{Exporter, Otlp};
 use crate::observe::{Endpoint, Observer, Source};
 use crate::pulse::Pulse;
 use crate::server::acceptor::Acceptor;
@@ -43,6 +45,9 @@ pub(super) struct Plan {
     pub(super) health: Option<Health>,
     /// Where metrics are served, if they are.
     pub(super) metrics_address: Option<String>,
+    /// How spans are exported, if they are.
+    #[cfg(feature = "otel")]
+    pub(super) otlp: Option<Otlp>,
 }
 
 /// What a worker, or the acceptor, tells the supervisor by its name: a worker first that it is ready, then how it ended; the acceptor only that it failed.
@@ -113,6 +118,9 @@ pub struct Running {
     _watch: Watch,
     /// Removed at the end, behind the threads.
     files: Vec<SocketFile>,
+    /// Exports what the workers have left behind.
+    #[cfg(feature = "otel")]
+    _exporter: Option<Exporter>,
     /// Serves the metrics until all has ended.
     endpoint: Option<Endpoint>,
     /// Until the end.
@@ -258,7 +266,18 @@ where
     R: Runtime,
     F: AsyncFn(&Worker) -> Result<Started, String> + Send + Sync + 'static,
 {
-    let Plan { doors, n_workers, pin_cpus, setup, hook_timeout, drain_delay, health, metrics_address } = plan;
+    let Plan {
+        doors,
+        n_workers,
+        pin_cpus,
+        setup,
+        hook_timeout,
+        drain_delay,
+        health,
+        metrics_address,
+        #[cfg(feature = "otel")]
+        otlp,
+    } = plan;
     runtime.probe().map_err(|why| Error::unavailable(R::NAME, why))?;
     let cpus = if pin_cpus { allowed_cpus()? } else { Vec::new() };
     let metrics = setup.observe.metrics.clone();
@@ -267,6 +286,10 @@ where
     }
     // Before the workers, so that it says while they start that they do.
     let endpoint = metrics_address.zip(metrics.clone()).map(|(address, metrics)| Endpoint::start(&address, metrics)).transpose()?;
+    #[cfg(feature = "otel")]
+    let exports = setup.observe.exports.clone();
+    #[cfg(feature = "otel")]
+    let exporter = otlp.zip(exports.clone()).map(|(otlp, exports)| Exporter::start(runtime.clone(), otlp, exports)).transpose()?;
     let (report, reports) = mpsc::channel();
     let start_hook = Arc::new(start_hook);
     let handle = Handle {
@@ -290,6 +313,8 @@ where
         reports,
         signals: None,
         files: Vec::new(),
+        #[cfg(feature = "otel")]
+        _exporter: exporter,
         endpoint,
         _watchdog: watchdog,
         _watch: watch,
@@ -338,7 +363,12 @@ where
         let _ = start.send(Entrance { listeners, also_at: mem::take(&mut also), handed, share });
     }
     if let Some(metrics) = &metrics {
-        metrics.attach(Source { counters: Arc::clone(&running.handle.counters), orders: running.handle.orders.subscribe() });
+        metrics.attach(Source {
+            counters: Arc::clone(&running.handle.counters),
+            orders: running.handle.orders.subscribe(),
+            #[cfg(feature = "otel")]
+            exports,
+        });
     }
     Ok(running)
 }
