@@ -7,7 +7,6 @@ use std::thread::{self, JoinHandle};
 use loopswap_rt::{Runtime, Worker};
 use tokio::sync::watch;
 
-use crate::client::Channel;
 use crate::observe::otlp::delivery::deliver_all;
 use crate::observe::otlp::{Otlp, Spans};
 use crate::{Error, ErrorKind};
