@@ -133,6 +133,7 @@ impl Plan {
     /// Never fewer than are in flight.
     pub(crate) fn calls_of(&self, row: &Row, shape: &Shape) -> u32 {
         let (awake, asleep) = match row.kind {
+            Kind::Peer if shape.is_crowded() => (1, 1),
             Kind::Peer if row.is_slow() => OF_SLOW_ONES,
             Kind::Peer => OF_PEERS,
             Kind::Loopswap | Kind::StockTonic | Kind::Floor | Kind::Ceiling => (1, 1),
