@@ -33,5 +33,4 @@ pub(crate) use metrics::Source;
 pub(crate) use observer::{CALLS, Label, Observer, Wanted};
 #[cfg(feature = "otel")]
 pub(crate) use otlp::{Exporter, Spans};
-pub(crate) use traced::Entered;
 pub(crate) use watched::Watched;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use loopswap_rt::Address;
 use tonic::Code;
 use tracing::Span;
-use tracing::field::display;
 use tracing::span::EnteredSpan;
 
 use crate::grpc::{Head, Peer};

@@ -12,7 +12,8 @@ use tonic::Status;
 
 use crate::client::Channel;
 use crate::observe::otlp::message::{request, resource};
-use crate::observe::otlp::proto::{ExportTracePartialSuccess, Resource, TraceServiceClient};
+use crate::observe::otlp::proto::trace_service_client::TraceServiceClient;
+use crate::observe::otlp::proto::{ExportTracePartialSuccess, Resource};
 use crate::observe::otlp::spans::{Loss, Span};
 use crate::observe::otlp::{Otlp, Spans, retry};
 

@@ -10,7 +10,6 @@ mod current;
 mod state;
 
 pub use context::TraceContext;
-pub(super) use context::Hex;
 pub use current::current_trace;
 
 pub(super) use context::Hex;
