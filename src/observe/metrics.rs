@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tonic::Code;
 
-use crate::observe::counts::{BOUNDS, MethodCounts, N_CODES, WorkerCounts};
 #[cfg(feature = "otel")]
 use crate::observe::Spans;
+use crate::observe::counts::{BOUNDS, MethodCounts, N_CODES, WorkerCounts};
 use crate::observe::process;
 use crate::observe::text::{Text, TextFormat, Type, code_name};
 use crate::server::{Counted, Counters, Phase};

@@ -64,7 +64,7 @@ impl Counters {
         let Self {
             violations: _,
             #[cfg(feature = "tls")]
-            tls_refusals: _,
+                tls_refusals: _,
             stalls: _,
         } = self;
         vec![

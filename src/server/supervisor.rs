@@ -18,9 +18,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::{oneshot, watch};
 
+use crate::observe::{Endpoint, Observer, Source};
 #[cfg(feature = "otel")]
 use crate::observe::{Exporter, Otlp};
-use crate::observe::{Endpoint, Observer, Source};
 use crate::pulse::Pulse;
 use crate::server::acceptor::Acceptor;
 use crate::server::health::Health;

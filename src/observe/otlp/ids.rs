@@ -44,7 +44,8 @@ pub(super) fn is_among(trace_id: [u8; 16], ratio: f64) -> bool {
     const RANGE: f64 = (1_u64 << 56) as f64;
     let [.., a, b, c, d, e, f, g] = trace_id;
     // The share of those that are recorded is taken from the top, as OpenTelemetry's consistent probability has it.
-    u64::from_be_bytes([0, a, b, c, d, e, f, g]) as f64 >= RANGE * (1.0 - ratio)
+    let from = (RANGE * (1.0 - ratio)) as u64;
+    u64::from_be_bytes([0, a, b, c, d, e, f, g]) >= from
 }
 
 #[cfg(test)]

@@ -34,8 +34,7 @@ pub(super) fn resource(otlp: &Otlp) -> proto::Resource {
 /// All that is sent of a batch.
 pub(super) fn request(resource: &proto::Resource, spans: &[Span]) -> proto::ExportTraceServiceRequest {
     let scope = proto::InstrumentationScope { name: SCOPE.into(), version: env!("CARGO_PKG_VERSION").into() };
-    let scope_spans =
-        proto::ScopeSpans { scope: Some(scope), spans: spans.iter().map(span).collect(), schema_url: SCHEMA.into() };
+    let scope_spans = proto::ScopeSpans { scope: Some(scope), spans: spans.iter().map(span).collect(), schema_url: SCHEMA.into() };
     let resource_spans =
         proto::ResourceSpans { resource: Some(resource.clone()), scope_spans: vec![scope_spans], schema_url: SCHEMA.into() };
     proto::ExportTraceServiceRequest { resource_spans: vec![resource_spans] }
@@ -92,10 +91,7 @@ fn ends(address: &Address, name: &str, port: &str) -> Vec<proto::KeyValue> {
 
 /// Whether the server has failed: other statuses are the answer that was right ("gRPC", the conventions of the server's span).
 fn is_error(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unknown | Code::DeadlineExceeded | Code::Unimplemented | Code::Internal | Code::Unavailable | Code::DataLoss
-    )
+    matches!(code, Code::Unknown | Code::DeadlineExceeded | Code::Unimplemented | Code::Internal | Code::Unavailable | Code::DataLoss)
 }
 
 fn nanoseconds(time: SystemTime) -> u64 {

@@ -97,7 +97,11 @@ mod tests {
         assert_eq!(told(Code::InvalidArgument, delay), None);
         let other = Status::with_error_details(Code::ResourceExhausted, "", ErrorDetails::with_quota_failure_violation("", ""));
         assert_eq!(pause(&other, 0), None);
-        assert_eq!(pause(&Status::with_details(Code::Unavailable, "", vec![0xff].into()), 0).is_some(), true, "what cannot be read says nothing");
+        assert_eq!(
+            pause(&Status::with_details(Code::Unavailable, "", vec![0xff].into()), 0).is_some(),
+            true,
+            "what cannot be read says nothing"
+        );
     }
 
     #[test]

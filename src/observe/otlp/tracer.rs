@@ -41,7 +41,12 @@ impl Tracer {
     }
 
     /// A call begins that came with this context, or with none. Its own context; and its record, where its trace is recorded.
-    pub(in crate::observe) fn begin(&self, came_with: Option<TraceContext>, path: &str, peer: Option<&Peer>) -> (TraceContext, Option<Record>) {
+    pub(in crate::observe) fn begin(
+        &self,
+        came_with: Option<TraceContext>,
+        path: &str,
+        peer: Option<&Peer>,
+    ) -> (TraceContext, Option<Record>) {
         let context = match &came_with {
             Some(parent) => parent.child(self.ids.span()),
             None => {

@@ -31,13 +31,14 @@ fn tls_that_is_refused_is_counted(runtime: &str, engine: &str) {
     let pki = Pki::new("CA");
     let identity = pki.server();
     let [certificate, key] = [&identity.certificate, &identity.key].map(|file| file.to_str().expect("UTF-8"));
-    let args = ["--tls-cert", certificate, "--tls-key", key, "--handshake-timeout", "300ms"];
+    let args = ["--tls-cert", certificate, "--tls-key", key, "--handshake-timeout", "2s"];
     let (server, metrics) = serve_measured(runtime, engine, &args);
     let n_of = |name: &str, label: &str, value: &str| scrape(metrics).sum(name, &[(label, value)]);
     assert_eq!(n_of("loopswap_tls_refused_total", "reason", "tls_not_tls"), 0.0, "each reason is there from the start");
     let mut plain = connect(server.addr());
     plain.write_all(PREFACE).expect("it is taken");
     until_closed(&mut plain);
+    drop(plain);
     eventually("it is counted", || (n_of("loopswap_tls_refused_total", "reason", "tls_not_tls") == 1.0).then_some(()));
     // Who says nothing has not refused anything.
     until_closed(&mut connect(server.addr()));

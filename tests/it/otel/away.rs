@@ -28,7 +28,8 @@ fn nobody_is_there(runtime: &str, engine: &str) {
     (0..N).for_each(|_| connection.greets());
     // Those that wait fill the queue, those that are tried again are a batch, which is as large.
     let found = scrape(metrics);
-    let (waiting, dropped) = (found.sum("loopswap_spans_waiting", &[]), found.sum("loopswap_spans_dropped_total", &[("reason", "queue_full")]));
+    let (waiting, dropped) =
+        (found.sum("loopswap_spans_waiting", &[]), found.sum("loopswap_spans_dropped_total", &[("reason", "queue_full")]));
     assert!(waiting <= QUEUE as f64, "{waiting}");
     let in_hand = N as f64 - waiting - dropped;
     assert!((0.0..=QUEUE as f64).contains(&in_hand), "{waiting} wait, {dropped} were dropped");

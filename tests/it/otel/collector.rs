@@ -80,9 +80,8 @@ impl Collector {
     pub(super) fn start_by(builder: Builder, runtime: &str) -> Self {
         let state = Arc::<Mutex<State>>::default();
         let service = Arc::clone(&state);
-        let server = host(builder.listen("127.0.0.1:0").workers(1), runtime, move |_| {
-            proto::TraceServiceServer::new(Service(Arc::clone(&service)))
-        });
+        let server =
+            host(builder.listen("127.0.0.1:0").workers(1), runtime, move |_| proto::TraceServiceServer::new(Service(Arc::clone(&service))));
         Self { state, server }
     }
 
