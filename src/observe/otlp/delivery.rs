@@ -108,7 +108,9 @@ impl Delivery {
             match pause {
                 None => return self.spans.lose(Loss::Refused, batch.len()),
                 Some(pause) if is_last || now() + pause > give_up => return self.spans.lose(Loss::Undelivered, batch.len()),
-                Some(pause) => drop(select(pin!(ended(self.stopped.clone())), pin!(sleep(pause))).await),
+                Some(pause) => {
+                    select(pin!(ended(self.stopped.clone())), pin!(sleep(pause))).await;
+                }
             }
             n_failures += 1;
         }
