@@ -301,7 +301,11 @@ mod tests {
         assert!(note.contains("0 of 1 pairs agree within noise; in 1 they differ where there are more waits under one of them"), "{note}");
         assert_eq!(said(&run(by_waits, OURS)).0, "differ with the waits", "whichever lets it wait");
         let one_hardly = [(1.4, 0.041), (1.11, 0.001), (1.3, 0.041)];
-        assert_eq!(said(&run(OURS, one_hardly)).0, "differ with the waits", "a round with a step of 1 % explains nothing and contradicts nothing");
+        assert_eq!(
+            said(&run(OURS, one_hardly)).0,
+            "differ with the waits",
+            "a round with a step of 1 % explains nothing and contradicts nothing"
+        );
         // No wait more; more waits where it costs less; a wait that would cost 400 µs; one round that contradicts.
         for other in [
             [(1.4, 0.001), (1.5, 0.002), (1.3, 0.001)],

@@ -97,11 +97,8 @@ mod tests {
         assert_eq!(told(Code::InvalidArgument, delay), None);
         let other = Status::with_error_details(Code::ResourceExhausted, "", ErrorDetails::with_quota_failure_violation("", ""));
         assert_eq!(pause(&other, 0), None);
-        assert_eq!(
-            pause(&Status::with_details(Code::Unavailable, "", vec![0xff].into()), 0).is_some(),
-            true,
-            "what cannot be read says nothing"
-        );
+        let noise = Status::with_details(Code::Unavailable, "", vec![0xff].into());
+        assert!(pause(&noise, 0).is_some(), "what cannot be read says nothing");
     }
 
     #[test]
