@@ -31,6 +31,7 @@ struct Shared {
 pub(crate) struct Source {
     pub(crate) counters: Arc<Counters>,
     pub(crate) orders: watch::Receiver<Phase>,
+    pub(crate) max_connections: usize,
     /// Spans on their way to a collector.
     #[cfg(feature = "otel")]
     pub(crate) exports: Option<Arc<Spans>>,
@@ -55,6 +56,8 @@ impl Metrics {
             write_calls(&mut text, &shared.workers);
             write_connections(&mut text, &shared.workers);
             if let Some(source) = &shared.source {
+                text.family("loopswap_connections_max", Type::Gauge, "Connections that may be open, on all workers together.");
+                text.sample("loopswap_connections_max", &[], source.max_connections);
                 write_counters(&mut text, &source.counters);
                 #[cfg(feature = "otel")]
                 if let Some(exports) = &source.exports {
