@@ -23,6 +23,9 @@ mod tls {}
 #[doc = include_str!("../docs/guide/overload.md")]
 mod overload {}
 
+#[doc = include_str!("../docs/guide/observe.md")]
+mod observe {}
+
 #[doc = include_str!("../docs/guide/connection-care.md")]
 mod connection_care {}
 

@@ -12,7 +12,7 @@ mod channel;
 mod client;
 mod drain;
 mod mutual;
-mod pki;
+pub(crate) mod pki;
 mod refused;
 mod reload;
 mod usage;
