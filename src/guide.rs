@@ -27,6 +27,9 @@ mod browsers {}
 #[doc = include_str!("../docs/guide/overload.md")]
 mod overload {}
 
+#[doc = include_str!("../docs/guide/observe.md")]
+mod observe {}
+
 #[doc = include_str!("../docs/guide/connection-care.md")]
 mod connection_care {}
 

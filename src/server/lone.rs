@@ -32,7 +32,7 @@ impl Lone {
 
     /// As [`new`](Self::new), with calls of this router, which are to be served on this loop, counted.
     pub fn measured<R: Runtime>(limits: Limits, metrics: &Metrics, runtime: &R, router: &Router) -> Self {
-        let wanted = Wanted { metrics: Some(metrics.clone()), spans: false };
+        let wanted = Wanted { metrics: Some(metrics.clone()), ..Wanted::default() };
         Self::with(limits, Observer::new(&wanted, runtime, 0, router))
     }
 

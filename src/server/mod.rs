@@ -56,10 +56,13 @@ use loopswap_rt::{Runtime, Worker};
 
 use crate::http2::Limits;
 use crate::observe::Wanted;
+#[cfg(feature = "otel")]
+use crate::observe::{Otlp, Spans};
 use crate::service::Router;
 use crate::{Error, EventLoop, UseLoop};
 
 pub(crate) use care::{Care, Due};
+pub(crate) use counters::Counted;
 pub use counters::Counters;
 pub use engine::Http2;
 pub(crate) use engine::{Closed, Engine, House};
@@ -106,6 +109,8 @@ impl Server {
             descriptors: descriptors::Wanted::default(),
             observe: Wanted::default(),
             metrics_address: None,
+            #[cfg(feature = "otel")]
+            otlp: None,
             channelz: false,
         }
     }
@@ -132,6 +137,8 @@ pub struct Builder {
     descriptors: descriptors::Wanted,
     observe: Wanted,
     metrics_address: Option<String>,
+    #[cfg(feature = "otel")]
+    otlp: Option<Otlp>,
     channelz: bool,
 }
 
@@ -259,6 +266,10 @@ impl Builder {
             observe.metrics.get_or_insert_default();
             channelz::Sockets::new()
         });
+        #[cfg(feature = "otel")]
+        {
+            observe.exports = self.otlp.as_ref().map(|otlp| Arc::new(Spans::new(otlp)));
+        }
         let setup = worker::Setup { http2, limits, overload, counters, security, origins, drain_timeout, observe, sockets };
         Ok(supervisor::Plan {
             doors,
@@ -270,6 +281,8 @@ impl Builder {
             drain_delay: self.drain_delay,
             health: self.health,
             metrics_address: self.metrics_address,
+            #[cfg(feature = "otel")]
+            otlp: self.otlp,
         })
     }
 }

@@ -18,6 +18,8 @@ use signal_hook::iterator::Signals;
 use tokio::sync::{oneshot, watch};
 
 use crate::observe::{Endpoint, Observer, Source};
+#[cfg(feature = "otel")]
+use crate::observe::{Exporter, Otlp};
 use crate::pulse::Pulse;
 use crate::server::acceptor::Acceptor;
 use crate::server::health::Health;
@@ -45,6 +47,9 @@ pub(super) struct Plan {
     pub(super) health: Option<Health>,
     /// Where metrics are served, if they are.
     pub(super) metrics_address: Option<String>,
+    /// How spans are exported, if they are.
+    #[cfg(feature = "otel")]
+    pub(super) otlp: Option<Otlp>,
 }
 
 /// Ends a running server, from any thread.
@@ -117,6 +122,9 @@ pub struct Running {
     _watch: Watch,
     /// Removed at the end, behind the threads.
     files: Vec<SocketFile>,
+    /// Exports what the workers have left behind.
+    #[cfg(feature = "otel")]
+    _exporter: Option<Exporter>,
     /// Serves the metrics until all has ended.
     endpoint: Option<Endpoint>,
     /// Until the end.
@@ -233,7 +241,19 @@ where
     R: Runtime,
     F: AsyncFn(&Worker) -> Result<Started, String> + Send + Sync + 'static,
 {
-    let Plan { doors, n_workers, max_connections, pin_cpus, setup, hook_timeout, drain_delay, health, metrics_address } = plan;
+    let Plan {
+        doors,
+        n_workers,
+        max_connections,
+        pin_cpus,
+        setup,
+        hook_timeout,
+        drain_delay,
+        health,
+        metrics_address,
+        #[cfg(feature = "otel")]
+        otlp,
+    } = plan;
     runtime.probe().map_err(|why| Error::unavailable(R::NAME, why))?;
     let cpus = if pin_cpus { allowed_cpus()? } else { Vec::new() };
     let metrics = setup.observe.metrics.clone();
@@ -242,6 +262,10 @@ where
     }
     // Before the workers, so that it says while they start that they do.
     let endpoint = metrics_address.zip(metrics.clone()).map(|(address, metrics)| Endpoint::start(&address, metrics)).transpose()?;
+    #[cfg(feature = "otel")]
+    let exports = setup.observe.exports.clone();
+    #[cfg(feature = "otel")]
+    let exporter = otlp.zip(exports.clone()).map(|(otlp, exports)| Exporter::start(runtime.clone(), otlp, exports)).transpose()?;
     let threads = Threads::new(Patience { drain_delay, drain_timeout: setup.drain_timeout, hook_timeout });
     let start_hook = Arc::new(start_hook);
     let handle = Handle {
@@ -267,6 +291,8 @@ where
         threads,
         signals: None,
         files: Vec::new(),
+        #[cfg(feature = "otel")]
+        _exporter: exporter,
         endpoint,
         _watchdog: watchdog,
         _watch: watch,
@@ -313,8 +339,13 @@ where
         let _ = start.send(Entrance { listeners, also_at: mem::take(&mut also), handed, share });
     }
     if let Some(metrics) = &metrics {
-        let (counters, orders) = (Arc::clone(&running.handle.counters), running.handle.orders.subscribe());
-        metrics.attach(Source { counters, orders, max_connections });
+        metrics.attach(Source {
+            counters: Arc::clone(&running.handle.counters),
+            orders: running.handle.orders.subscribe(),
+            max_connections,
+            #[cfg(feature = "otel")]
+            exports,
+        });
     }
     Ok(running)
 }

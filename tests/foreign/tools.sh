@@ -18,6 +18,7 @@ h2spec=${H2SPEC:-$tools/bin/h2spec}
 
 check_servers() {
   [ -x "$binary" ] || die "there is no $binary; build it (cargo build --release)"
+  "$binary" serve --help | grep -q -- --otlp || die "$binary exports no spans; build it with them (cargo build --release --features otel)"
   if ! [ -x "$interop" ] || ! [ -x "$plain" ] || ! [ -x "$details" ]; then
     die "there is no $interop, $plain or $details; build them (cargo build --example plain_server --example interop --example error_details)"
   fi

@@ -33,6 +33,8 @@ mod leaks;
 mod listening;
 mod load;
 mod observe;
+#[cfg(feature = "otel")]
+mod otel;
 mod overload;
 mod panics;
 mod peers;

@@ -1,13 +1,16 @@
 //! `loopswap serve`: the Greeter, and the Blocks of a file, on the loop that is asked for.
 //!
 //! Flags that belong together are in files of their own: `admin` is what the server tells of itself, `care` the life of a connection, `limits` what
-//! one may cost, `overload` when a worker has enough.
+//! one may cost, `overload` when a worker has enough, `observe` and `otlp` what is
+//! seen of its calls.
 
 mod admin;
 mod care;
 mod limits;
 mod listen;
 mod observe;
+#[cfg(feature = "otel")]
+mod otlp;
 mod overload;
 mod reflection;
 #[cfg(feature = "tls")]
@@ -78,6 +81,10 @@ pub(super) struct Args {
 
     #[command(flatten)]
     observe: Observe,
+
+    #[cfg(feature = "otel")]
+    #[command(flatten)]
+    otlp: otlp::OtlpArgs,
 
     /// What to log on standard error: error, warn, info, debug, trace, or directives of tracing-subscriber.
     #[arg(long, env = "LOOPSWAP_LOG", value_name = "FILTER", default_value = "info")]
@@ -188,6 +195,8 @@ fn serve(args: &Args) -> Result<(), Error> {
     let builder = args.tls.configure(builder)?;
     #[cfg(feature = "grpc-web")]
     let builder = args.web.configure(builder)?;
+    #[cfg(feature = "otel")]
+    let builder = args.otlp.configure(builder)?;
     let builder = args.listen.configure(args.observe.apply(args.admin.configure(builder)))?;
     let mut running = builder.start(event_loop, move |worker| {
         let router = Router::new().add(GreeterServer::new(Hello).max_decoding_message_size(message_bytes_max));
