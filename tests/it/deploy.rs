@@ -203,6 +203,7 @@ fn all_of_deploy_means_the_same_port() {
         ("kubernetes/tls.yaml", &["127.0.0.1:9999"]),
         ("kubernetes/kustomization.yaml", &["port: 9999"]),
         ("systemd/loopswap.service", &["LOOPSWAP_ADDR=[::]:9999"]),
+        ("systemd/loopswap.socket", &["ListenStream=[::]:9999"]),
         ("envoy/envoy.yaml", &["port_value: 9999"]),
     ] {
         let text = read(format!("deploy/{file}"));
