@@ -6,19 +6,17 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::{HeaderMap, StatusCode};
 use tonic::Code;
-use tracing::Span;
-use tracing::span::Entered;
 
 use crate::grpc::{CallId, Head, Kind, Opening, Partials, Peer, ResponseHead, Trailers, Transport};
 use crate::http2::ErrorCode;
 use crate::observe::counts::MethodCounts;
 use crate::observe::messages::Messages;
-use crate::observe::text::code_name;
-use crate::observe::{CALLS, Label, Observer};
+use crate::observe::traced::{Entered, Traced};
+use crate::observe::{Label, Observer};
 
 /// One call, on its transport.
 pub(crate) struct Watched {
@@ -31,7 +29,8 @@ pub(crate) struct Watched {
     /// Messages, received and sent, of a call whose method is not known yet.
     uncounted: Cell<[u64; 2]>,
     has_ended: Cell<bool>,
-    span: OnceCell<Span>,
+    /// In a box, because most calls do without.
+    traced: OnceCell<Box<Traced>>,
 }
 
 impl Watched {
@@ -51,7 +50,7 @@ impl Watched {
             sent: Cell::default(),
             uncounted: Cell::default(),
             has_ended: Cell::new(false),
-            span: OnceCell::new(),
+            traced: OnceCell::new(),
         });
         (Rc::clone(&watched) as Rc<dyn Transport>, Some(watched))
     }
@@ -64,16 +63,17 @@ impl Watched {
             Label::Asked(_) => self.observer.counts().n_unnamed.add(1),
         }
         self.label.replace(label);
-        if self.observer.has_spans() {
+        let telling = self.observer.telling();
+        if telling.is_wanted() {
             let peer = head.map_or_else(|| self.transport.peer(), Head::peer);
-            let _ = self.span.set(self.observer.span(head, peer.as_deref()));
+            let _ = self.traced.set(Box::new(telling.begin(head, peer.as_deref())));
         }
     }
 
-    /// Enters the call's span, if it has one.
+    /// Enters the call's span, if it is told of.
     #[inline]
-    pub(crate) fn enter(&self) -> Option<Entered<'_>> {
-        self.span.get().map(Span::enter)
+    pub(crate) fn enter(&self) -> Option<Entered> {
+        self.traced.get().map(|traced| traced.enter())
     }
 
     /// A part of the request's body.
@@ -144,17 +144,12 @@ impl Watched {
         if known.is_none() {
             self.settle(0);
         }
-        self.observer.with_method(known.unwrap_or(0), |method| method.ended(code, took));
-        if let Some(span) = self.span.get() {
-            tell(span, code, took);
+        let place = known.unwrap_or(0);
+        self.observer.with_method(place, |method| method.ended(code, took));
+        if let Some(traced) = self.traced.get() {
+            traced.ended(code, took, place != 0);
         }
     }
-}
-
-/// The line of a call, in its span.
-fn tell(span: &Span, code: Code, took: Duration) {
-    let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    tracing::info!(target: CALLS, parent: span, status = code_name(code), latency_us, "call ended");
 }
 
 fn messages_of(method: &MethodCounts) -> [&crate::observe::counts::Count; 2] {
