@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use loopswap_rt::deadline_after;
 use tonic::Status;
+use tracing::span::EnteredSpan;
 
 use crate::grpc::admission::Permit;
 use crate::grpc::answer::{Answer, Stage};
@@ -30,8 +31,6 @@ pub(crate) struct Call {
     answer: Answer,
     deadline: Option<Instant>,
     state: State,
-    /// What looks at it, if anything does.
-    watched: Option<Rc<Watched>>,
     /// Its place among the worker's calls, where those are counted.
     permit: Option<Permit>,
 }
@@ -69,26 +68,25 @@ enum State {
 /// Answers a request whose header list is larger than the engine's limit, so that it has no head: RESOURCE_EXHAUSTED (statuscodes.md), by trailers
 /// alone.
 pub(crate) fn refuse_headers(transport: Rc<dyn Transport>, id: CallId, observer: Option<&Rc<Observer>>, now: Instant) {
-    let (transport, watched) = Watched::over(observer, transport, now);
-    if let Some(watched) = watched {
-        watched.name(None);
+    let answer = Answer::new(transport, id, observer.map(|observer| Watched::new(observer, now)));
+    if let Some(watched) = answer.watched() {
+        watched.name_none(answer.peer().as_deref());
     }
-    Answer::new(transport, id).status(&Status::resource_exhausted("the header list is larger than the server's limit"));
+    answer.status(&Status::resource_exhausted("the header list is larger than the server's limit"));
 }
 
 impl Call {
     /// Routes and judges a request. `None`: it was refused, and that was answered already.
     pub(crate) fn open(router: &Router, arrival: Arrival<'_>, transport: Rc<dyn Transport>, id: CallId) -> Option<Self> {
         let Arrival { head, ends, now, admission, observer } = arrival;
-        let (transport, watched) = Watched::over(observer, transport, now);
-        let mut answer = Answer::new(transport, id);
+        let mut answer = Answer::new(transport, id, observer.map(|observer| Watched::new(observer, now)));
         // The router is the connection's, as the heads are: what it once said of a head stays true.
         let admitted = head.with_verdict(
             |head| judge(router, head),
             || answer.peer(),
-            |verdict| {
-                if let Some(watched) = &watched {
-                    watched.name(Some(&head));
+            |verdict, known| {
+                if let Some(watched) = answer.watched() {
+                    watched.name(&head, known);
                 }
                 match verdict {
                     Ok(admitted) => Some((admitted.route.clone(), admitted.opening, admitted.timeout, admitted.expects_continue)),
@@ -126,7 +124,7 @@ impl Call {
             answer.go_ahead();
         }
         let deadline = timeout.map(|timeout| deadline_after(now, timeout));
-        let mut call = Self { answer, deadline, state: State::Over, permit, watched };
+        let mut call = Self { answer, deadline, state: State::Over, permit };
         match route {
             Route::TakesOne(method) => call.state = State::Gathering { method, head, gathered: Vec::new() },
             Route::TakesMany(method) | Route::Tonic(method) => {
@@ -142,7 +140,7 @@ impl Call {
 
     /// A part of the request's body, cut anywhere. `end`: the request ends with it.
     pub(crate) fn data(&mut self, bytes: &[u8], end: bool) {
-        if let Some(watched) = &self.watched {
+        if let Some(watched) = self.answer.watched() {
             watched.received(bytes);
         }
         match &mut self.state {
@@ -179,7 +177,7 @@ impl Call {
             }
             State::Running { work, .. } => {
                 let answer = &self.answer;
-                match inside(self.deadline, &self.watched, || work.as_mut().poll(cx, answer)) {
+                match inside(self.deadline, answer.enter(), || work.as_mut().poll(cx, answer)) {
                     Some(Poll::Pending) => return Poll::Pending,
                     Some(Poll::Ready(())) => self.close(),
                     None => self.panicked(),
@@ -204,7 +202,7 @@ impl Call {
         let inbox = Rc::new(self.answer.inbox());
         let origin = Origin::new(head, self.deadline, None);
         let answer = &mut self.answer;
-        match inside(self.deadline, &self.watched, || start(Rc::clone(&inbox), origin, answer)) {
+        match inside(self.deadline, answer.enter(), || start(Rc::clone(&inbox), origin, answer)) {
             Some(work) => self.state = State::Running { work, inbox: Some(inbox), plain },
             None => self.panicked(),
         }
@@ -242,7 +240,7 @@ impl Call {
     fn dispatch(&mut self, method: &dyn TakesOne, head: Head, message: &[u8], encoding: Option<Encoding>) {
         let origin = Origin::new(head, self.deadline, encoding);
         let answer = &mut self.answer;
-        match inside(self.deadline, &self.watched, || method.start(message, origin, answer)) {
+        match inside(self.deadline, answer.enter(), || method.start(message, origin, answer)) {
             Some(Ok(work)) => self.state = State::Running { work, inbox: None, plain: false },
             Some(Err(status)) => self.answer.status(&status),
             None => self.panicked(),
@@ -307,7 +305,7 @@ impl Call {
         match mem::replace(&mut self.state, State::Over) {
             State::Running { work, inbox, .. } => {
                 // Destructors of a handler may panic; the answer is none the worse for it.
-                let _ = inside(self.deadline, &self.watched, || drop(work));
+                let _ = inside(self.deadline, self.answer.enter(), || drop(work));
                 if let Some(inbox) = inbox {
                     inbox.close();
                 }
@@ -328,7 +326,7 @@ impl Drop for Call {
             self.close();
         }
         // The answer may be in the hands of a task of the handler's, which outlives it.
-        if let Some(watched) = &self.watched {
+        if let Some(watched) = self.answer.watched() {
             watched.end();
         }
     }
@@ -336,9 +334,8 @@ impl Drop for Call {
 
 /// The value of a handler's code, run as a part of its call: it finds the call's deadline and span, and its panic, `None`, stays here.
 #[inline]
-fn inside<T>(deadline: Option<Instant>, watched: &Option<Rc<Watched>>, work: impl FnOnce() -> T) -> Option<T> {
+fn inside<T>(deadline: Option<Instant>, _span: Option<EnteredSpan>, work: impl FnOnce() -> T) -> Option<T> {
     let _within = Within::enter(deadline);
-    let _span = watched.as_ref().and_then(|watched| watched.enter());
     contained(work)
 }
 

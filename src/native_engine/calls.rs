@@ -1,5 +1,6 @@
 //! The calls of a connection, in the slots of their streams.
 
+use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Instant;
@@ -58,27 +59,20 @@ impl Calls {
         }
     }
 
-    /// The call of a stream, if it is not over.
-    pub(super) fn get_mut(&mut self, stream: StreamKey) -> Option<&mut Call> {
-        let (owner, call) = self.slots.get_mut(stream.slot())?.call.as_mut()?;
-        (*owner == stream).then_some(call)
-    }
-
-    /// Something has come for the stream's call: it is polled at the next [`poll`](Self::poll).
-    pub(super) fn freshen(&mut self, stream: StreamKey) {
-        let slot = stream.slot();
-        if let Some(entry) = self.slots.get_mut(slot)
-            && !entry.is_fresh
-        {
-            entry.is_fresh = true;
-            self.fresh.push(slot as u32);
+    /// The call of a stream, if it is not over, for which something has come: it is polled at the next [`poll`](Self::poll).
+    pub(super) fn freshen(&mut self, stream: StreamKey) -> Option<&mut Call> {
+        let Slot { call, is_fresh, .. } = self.slots.get_mut(stream.slot())?;
+        let (_, call) = call.as_mut().filter(|(owner, _)| *owner == stream)?;
+        if !mem::replace(is_fresh, true) {
+            self.fresh.push(stream.slot() as u32);
         }
+        Some(call)
     }
 
     /// Drops the stream's call.
     pub(super) fn cancel(&mut self, stream: StreamKey) {
-        if self.get_mut(stream).is_some() {
-            self.slots[stream.slot()].call = None;
+        let call = self.slots.get_mut(stream.slot()).map(|entry| &mut entry.call);
+        if call.is_some_and(|call| call.take_if(|(owner, _)| *owner == stream).is_some()) {
             self.n -= 1;
         }
     }

@@ -430,18 +430,14 @@ impl Intake<'_> {
                     self.calls.insert(stream, call);
                 }
             }
-            Event::Data { stream, bytes, end } => match self.calls.get_mut(stream) {
-                Some(call) => {
-                    call.data(bytes, end);
-                    self.calls.freshen(stream);
-                }
+            Event::Data { stream, bytes, end } => match self.calls.freshen(stream) {
+                Some(call) => call.data(bytes, end),
                 // Its answer was complete before.
                 None => self.link.http2.borrow_mut().release(stream, bytes.len()),
             },
             Event::End { stream } => {
-                if let Some(call) = self.calls.get_mut(stream) {
+                if let Some(call) = self.calls.freshen(stream) {
                     call.end();
-                    self.calls.freshen(stream);
                 }
             }
             Event::TooLarge { stream, .. } => {
