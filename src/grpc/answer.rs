@@ -204,8 +204,7 @@ impl Answer {
             self.transport.reply(self.id, self.opening, write);
             self.cell().set(Stage::Ended);
             if let Some(watched) = self.watched() {
-                watched.sent_message();
-                watched.ended(Code::Ok);
+                watched.replied();
             }
         } else {
             self.head(metadata.map(|metadata| *metadata));

@@ -16,7 +16,7 @@ use crate::grpc::encoding::Encoding;
 use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off, no_message, several_messages};
 use crate::grpc::inflation::Inflation;
 use crate::grpc::verdict::{deadline_exceeded, judge, read_timeout};
-use crate::grpc::{Admission, CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
+use crate::grpc::{Admission, CallId, Head, Inbox, Origin, PANICKED, Route, TakesMany, TakesOne, Transport, Work, contained};
 use crate::http2::ErrorCode;
 use crate::observe::{Observer, Watched};
 use crate::service::Router;
@@ -63,6 +63,21 @@ enum State {
     Running { work: Work, inbox: Option<Rc<Inbox>>, plain: bool },
     /// The answer is complete.
     Over,
+}
+
+impl State {
+    /// Begins a method that takes its request as it comes.
+    fn begin(method: &dyn TakesMany, head: Head, deadline: Option<Instant>, plain: bool, answer: &mut Answer) -> Self {
+        let inbox = Rc::new(answer.inbox());
+        let origin = Origin::new(head, deadline, None);
+        match inside(deadline, answer.enter(), || method.start(Rc::clone(&inbox), origin, answer)) {
+            Some(work) => Self::Running { work, inbox: Some(inbox), plain },
+            None => {
+                answer.status(&Status::internal(PANICKED));
+                Self::Over
+            }
+        }
+    }
 }
 
 /// Answers a request whose header list is larger than the engine's limit, so that it has no head: RESOURCE_EXHAUSTED (statuscodes.md), by trailers
@@ -124,18 +139,17 @@ impl Call {
             answer.go_ahead();
         }
         let deadline = timeout.map(|timeout| deadline_after(now, timeout));
-        let mut call = Self { answer, deadline, state: State::Over, permit };
-        match route {
-            Route::TakesOne(method) => call.state = State::Gathering { method, head, gathered: Vec::new() },
-            Route::TakesMany(method) | Route::Tonic(method) => {
-                call.start(head, false, |inbox, origin, answer| method.start(inbox, origin, answer))
-            }
-            Route::Plain(method) => call.start(head, true, |inbox, origin, answer| method.start(inbox, origin, answer)),
-        }
+        let state = match route {
+            Route::TakesOne(method) => State::Gathering { method, head, gathered: Vec::new() },
+            Route::TakesMany(method) | Route::Tonic(method) => State::begin(&*method, head, deadline, false, &mut answer),
+            Route::Plain(method) => State::begin(&*method, head, deadline, true, &mut answer),
+        };
+        // Made where it is returned: to copy one costs as much as to look at a frame.
+        let mut call = Some(Self { answer, deadline, state, permit });
         if ends {
-            call.end();
+            call.iter_mut().for_each(Self::end);
         }
-        Some(call)
+        call
     }
 
     /// A part of the request's body, cut anywhere. `end`: the request ends with it.
@@ -146,11 +160,15 @@ impl Call {
         match &mut self.state {
             State::Gathering { gathered, .. } => {
                 self.answer.release(bytes.len());
-                if gathered.is_empty() && end {
-                    self.take(bytes);
+                let in_parts;
+                let message = if gathered.is_empty() && end {
+                    bytes
                 } else {
-                    self.gather(bytes, end);
-                }
+                    let Some(gathered) = self.gather(bytes, end) else { return };
+                    in_parts = gathered;
+                    &in_parts
+                };
+                self.take(message);
             }
             State::Running { inbox: Some(inbox), .. } => inbox.put(bytes, end),
             State::Running { inbox: None, .. } | State::Inflating { .. } | State::Over => self.answer.release(bytes.len()),
@@ -198,16 +216,6 @@ impl Call {
         self.answer.status(&deadline_exceeded());
     }
 
-    fn start(&mut self, head: Head, plain: bool, start: impl FnOnce(Rc<Inbox>, Origin, &mut Answer) -> Work) {
-        let inbox = Rc::new(self.answer.inbox());
-        let origin = Origin::new(head, self.deadline, None);
-        let answer = &mut self.answer;
-        match inside(self.deadline, answer.enter(), || start(Rc::clone(&inbox), origin, answer)) {
-            Some(work) => self.state = State::Running { work, inbox: Some(inbox), plain },
-            None => self.panicked(),
-        }
-    }
-
     /// The request's one message, prefix included, which need be neither right nor whole.
     fn take(&mut self, bytes: &[u8]) {
         let State::Gathering { method, head, .. } = mem::replace(&mut self.state, State::Over) else {
@@ -236,19 +244,21 @@ impl Call {
     }
 
     /// Runs the handler with its message, which was compressed so.
-    #[inline]
+    #[inline(always)]
     fn dispatch(&mut self, method: &dyn TakesOne, head: Head, message: &[u8], encoding: Option<Encoding>) {
         let origin = Origin::new(head, self.deadline, encoding);
         let answer = &mut self.answer;
         match inside(self.deadline, answer.enter(), || method.start(message, origin, answer)) {
-            Some(Ok(work)) => self.state = State::Running { work, inbox: None, plain: false },
+            // It had neither its request nor its work meanwhile, so nothing is there to be dropped; and nobody need look.
+            Some(Ok(work)) => mem::forget(mem::replace(&mut self.state, State::Running { work, inbox: None, plain: false })),
             Some(Err(status)) => self.answer.status(&status),
             None => self.panicked(),
         }
     }
 
-    /// Collects a message that does not come in one piece. It is refused as soon as it can be, and never kept beyond its limit.
-    fn gather(&mut self, bytes: &[u8], end: bool) {
+    /// Collects a message that does not come in one piece, and returns it when it has ended. It is refused as soon as it can be, and never kept beyond its
+    /// limit.
+    fn gather(&mut self, bytes: &[u8], end: bool) -> Option<Vec<u8>> {
         let State::Gathering { method, head, gathered } = &mut self.state else {
             unreachable!("called while gathering");
         };
@@ -260,13 +270,13 @@ impl Call {
         };
         if let Err(status) = kept {
             self.close();
-            return self.answer.status(&status);
+            self.answer.status(&status);
+            return None;
         }
         // As much as came, and no more: what was announced may never come.
         gathered.extend_from_slice(bytes);
         if end {
-            let gathered = mem::take(gathered);
-            return self.take(&gathered);
+            return Some(mem::take(gathered));
         }
         let refused = match Prefix::parse(gathered, method.terms().limits.decode_bytes_max, || head.encoding()) {
             Ok(Some(prefix)) if gathered.len() > PREFIX_BYTES + prefix.len => Some(several_messages()),
@@ -277,6 +287,7 @@ impl Call {
             self.close();
             self.answer.status(&status);
         }
+        None
     }
 
     /// The worker has fallen behind, and the handler has not begun.
@@ -334,9 +345,15 @@ impl Drop for Call {
 
 /// The value of a handler's code, run as a part of its call: it finds the call's deadline and span, and its panic, `None`, stays here.
 #[inline]
-fn inside<T>(deadline: Option<Instant>, _span: Option<EnteredSpan>, work: impl FnOnce() -> T) -> Option<T> {
-    let _within = Within::enter(deadline);
-    contained(work)
+fn inside<T>(deadline: Option<Instant>, span: Option<EnteredSpan>, work: impl FnOnce() -> T) -> Option<T> {
+    let within = Within::enter(deadline);
+    let value = contained(work);
+    drop(within);
+    // To look here, rather than where spans are dropped, is what a call without one pays.
+    if let Some(span) = span {
+        drop(span);
+    }
+    value
 }
 
 /// The bytes of the one message that a request consists of, and how they are compressed.

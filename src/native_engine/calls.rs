@@ -23,7 +23,9 @@ pub(super) struct Calls {
 
 #[derive(Default)]
 struct Slot {
-    call: Option<(StreamKey, Call)>,
+    call: Option<Call>,
+    /// The stream of the slot's last call.
+    owner: Option<StreamKey>,
     /// Made for the slot's first call, and kept for the next ones.
     waker: Option<Waker>,
     is_fresh: bool,
@@ -38,9 +40,11 @@ impl Calls {
         self.n == 0
     }
 
-    /// Takes a call whose handler may want to run.
-    pub(super) fn insert(&mut self, stream: StreamKey, call: Call) {
-        if let Some(deadline) = call.deadline() {
+    /// Takes a call whose handler may want to run, unless it was refused.
+    #[inline]
+    pub(super) fn insert(&mut self, stream: StreamKey, call: Option<Call>) {
+        let Some(deadline) = call.as_ref().map(Call::deadline) else { return };
+        if let Some(deadline) = deadline {
             self.deadline = Some(self.deadline.map_or(deadline, |other| other.min(deadline)));
         }
         let slot = stream.slot();
@@ -52,7 +56,8 @@ impl Calls {
         if entry.call.is_none() {
             self.n += 1;
         }
-        entry.call = Some((stream, call));
+        entry.call = call;
+        entry.owner = Some(stream);
         if !entry.is_fresh {
             entry.is_fresh = true;
             self.fresh.push(slot as u32);
@@ -61,9 +66,9 @@ impl Calls {
 
     /// The call of a stream, if it is not over, for which something has come: it is polled at the next [`poll`](Self::poll).
     pub(super) fn freshen(&mut self, stream: StreamKey) -> Option<&mut Call> {
-        let Slot { call, is_fresh, .. } = self.slots.get_mut(stream.slot())?;
-        let (_, call) = call.as_mut().filter(|(owner, _)| *owner == stream)?;
-        if !mem::replace(is_fresh, true) {
+        let entry = self.slots.get_mut(stream.slot()).filter(|entry| entry.owner == Some(stream))?;
+        let call = entry.call.as_mut()?;
+        if !mem::replace(&mut entry.is_fresh, true) {
             self.fresh.push(stream.slot() as u32);
         }
         Some(call)
@@ -71,8 +76,8 @@ impl Calls {
 
     /// Drops the stream's call.
     pub(super) fn cancel(&mut self, stream: StreamKey) {
-        let call = self.slots.get_mut(stream.slot()).map(|entry| &mut entry.call);
-        if call.is_some_and(|call| call.take_if(|(owner, _)| *owner == stream).is_some()) {
+        if let Some(entry) = self.slots.get_mut(stream.slot()).filter(|entry| entry.owner == Some(stream) && entry.call.is_some()) {
+            entry.call = None;
             self.n -= 1;
         }
     }
@@ -116,7 +121,7 @@ impl Calls {
         }
         self.deadline = None;
         for entry in &mut self.slots {
-            let Some((_, call)) = &mut entry.call else { continue };
+            let Some(call) = &mut entry.call else { continue };
             match call.deadline() {
                 Some(deadline) if deadline <= now => {
                     call.expire();
@@ -139,7 +144,7 @@ impl Calls {
     fn poll_slot(&mut self, slot: usize, ready: &Arc<Ready>) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
         entry.is_fresh = false;
-        let Some((_, call)) = &mut entry.call else { return };
+        let Some(call) = &mut entry.call else { return };
         let waker = entry.waker.get_or_insert_with(|| ready.waker(slot));
         if call.poll(&mut Context::from_waker(waker)).is_ready() {
             entry.call = None;

@@ -426,9 +426,7 @@ impl Intake<'_> {
                 let admission = self.house.admission.as_ref().map(|admission| (admission, self.calls.len()));
                 let head = Head::Native(head);
                 let arrival = Arrival { head, ends: end, now: self.now, admission, observer: self.house.observer.as_ref() };
-                if let Some(call) = Call::open(self.router, arrival, self.transport(), id) {
-                    self.calls.insert(stream, call);
-                }
+                self.calls.insert(stream, Call::open(self.router, arrival, self.transport(), id));
             }
             Event::Data { stream, bytes, end } => match self.calls.freshen(stream) {
                 Some(call) => call.data(bytes, end),

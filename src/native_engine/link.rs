@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 use crate::grpc::{CallId, Encoding, Encodings, Opening, Partials, Peer, ResponseHead, Trailers, Transport};
 use crate::http2::{Connection, ErrorCode, Field, Fields, Indexing, StreamKey};
@@ -197,8 +197,8 @@ impl Transport for Link {
 
 /// Whether this field is all: so it is in the good answers of services that make their fields by themselves.
 fn says_only(fields: &HeaderMap, field: &Field<'_>) -> bool {
-    let is_it = |name: &HeaderName, value: &HeaderValue| name.as_str().as_bytes() == field.name && value.as_bytes() == field.value;
-    fields.len() == 1 && fields.iter().all(|(name, value)| is_it(name, value) && !value.is_sensitive())
+    let only = fields.iter().next().filter(|_| fields.len() == 1);
+    only.is_some_and(|(name, value)| value.as_bytes() == field.value && name.as_str().as_bytes() == field.name && !value.is_sensitive())
 }
 
 /// The fields of an answer. What is about the connection has no place in HTTP/2 (RFC 9113, 8.2.2); a service that was written for another version

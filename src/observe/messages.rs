@@ -17,15 +17,21 @@ impl Messages {
     pub(super) fn see(&mut self, mut bytes: &[u8]) -> u64 {
         let mut n_ended = 0;
         while !bytes.is_empty() {
-            let (prefix, rest) = bytes.split_at((PREFIX_BYTES - self.n_prefix).min(bytes.len()));
-            // The flag goes first, and is shifted out again.
-            self.n_left = prefix.iter().fold(self.n_left, |len, byte| len << 8 | u32::from(*byte));
-            self.n_prefix += prefix.len();
-            if self.n_prefix < PREFIX_BYTES {
-                break;
+            if let (0, Some((&[_, a, b, c, d], rest))) = (self.n_prefix, bytes.split_first_chunk::<PREFIX_BYTES>()) {
+                (self.n_prefix, self.n_left) = (PREFIX_BYTES, u32::from_be_bytes([a, b, c, d]));
+                bytes = rest;
+            } else {
+                let (prefix, rest) = bytes.split_at((PREFIX_BYTES - self.n_prefix).min(bytes.len()));
+                // The flag goes first, and is shifted out again.
+                self.n_left = prefix.iter().fold(self.n_left, |len, byte| len << 8 | u32::from(*byte));
+                self.n_prefix += prefix.len();
+                bytes = rest;
+                if self.n_prefix < PREFIX_BYTES {
+                    break;
+                }
             }
-            let n = rest.len().min(self.n_left as usize);
-            bytes = &rest[n..];
+            let n = bytes.len().min(self.n_left as usize);
+            bytes = &bytes[n..];
             self.n_left -= n as u32;
             if self.n_left == 0 {
                 n_ended += 1;

@@ -103,10 +103,17 @@ impl Watched {
         self.add_messages(Way::Sent, 1);
     }
 
+    /// It is answered with one message, and well.
+    pub(crate) fn replied(&self) {
+        self.sent_message();
+        self.ended(Code::Ok);
+    }
+
     /// It is answered by more than a status: so there is such a method.
+    #[inline]
     pub(crate) fn exists(&self) {
         if self.place.get().is_none() {
-            self.settle(self.observer.learn(&self.rest().asked.take(), Kind::Unknown));
+            self.settle(None);
         }
     }
 
@@ -119,10 +126,7 @@ impl Watched {
         if code == Code::Ok {
             self.exists();
         }
-        let place = self.place.get().unwrap_or_else(|| {
-            self.settle(UNKNOWN);
-            UNKNOWN
-        });
+        let place = self.place.get().unwrap_or_else(|| self.settle(Some(UNKNOWN)));
         self.observer.with_method(place, |method| method.ended(code, took));
         if let Some(span) = self.rest.get().and_then(|rest| rest.span.get()) {
             tell(span, code, took);
@@ -186,14 +190,16 @@ impl Watched {
         }
     }
 
-    /// From here on it is counted in this place.
+    /// From here on it is counted in this place, which it returns; or in one of its own, as a method that is learnt now.
     #[cold]
-    fn settle(&self, place: u32) {
+    fn settle(&self, place: Option<u32>) -> u32 {
+        let place = place.unwrap_or_else(|| self.observer.learn(&self.rest().asked.take(), Kind::Unknown));
         self.observer.counts().n_unnamed.subtract(1);
         self.begin(place);
         self.observer.with_method(place, |method| {
             messages_of(method).into_iter().zip(self.rest().uncounted.take()).for_each(|(count, n)| count.add(n));
         });
+        place
     }
 }
 
