@@ -91,7 +91,7 @@ pub(crate) fn refuse_headers(transport: Rc<dyn Transport>, id: CallId, observer:
 }
 
 impl Call {
-    /// Routes and judges a request. `None`: it was refused, and that was answered already.
+    /// Routes and judges a request. `None`: it was refused, and that was answered already. One without a body [ends](Self::end) next.
     pub(crate) fn open(router: &Router, arrival: Arrival<'_>, transport: Rc<dyn Transport>, id: CallId) -> Option<Self> {
         let Arrival { head, ends, now, admission, observer } = arrival;
         let mut answer = Answer::new(transport, id, observer.map(|observer| Watched::new(observer, now)));
@@ -144,12 +144,7 @@ impl Call {
             Route::TakesMany(method) | Route::Tonic(method) => State::begin(&*method, head, deadline, false, &mut answer),
             Route::Plain(method) => State::begin(&*method, head, deadline, true, &mut answer),
         };
-        // Made where it is returned: to copy one costs as much as to look at a frame.
-        let mut call = Some(Self { answer, deadline, state, permit });
-        if ends {
-            call.iter_mut().for_each(Self::end);
-        }
-        call
+        Some(Self { answer, deadline, state, permit })
     }
 
     /// A part of the request's body, cut anywhere. `end`: the request ends with it.
@@ -175,7 +170,7 @@ impl Call {
         }
     }
 
-    /// The request ends by trailers, which say nothing (PROTOCOL-HTTP2, "Requests").
+    /// The request ends without a body, or by trailers, which say nothing (PROTOCOL-HTTP2, "Requests").
     pub(crate) fn end(&mut self) {
         self.data(&[], true);
     }
@@ -217,6 +212,7 @@ impl Call {
     }
 
     /// The request's one message, prefix included, which need be neither right nor whole.
+    #[inline]
     fn take(&mut self, bytes: &[u8]) {
         let State::Gathering { method, head, .. } = mem::replace(&mut self.state, State::Over) else {
             unreachable!("a message is taken where one is gathered");
@@ -344,7 +340,7 @@ impl Drop for Call {
 }
 
 /// The value of a handler's code, run as a part of its call: it finds the call's deadline and span, and its panic, `None`, stays here.
-#[inline]
+#[inline(always)]
 fn inside<T>(deadline: Option<Instant>, span: Option<EnteredSpan>, work: impl FnOnce() -> T) -> Option<T> {
     let within = Within::enter(deadline);
     let value = contained(work);

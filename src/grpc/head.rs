@@ -85,14 +85,19 @@ impl Head {
         peer: impl FnOnce() -> Option<Rc<Peer>>,
         see: impl FnOnce(&Verdict, &OnceCell<u32>) -> T,
     ) -> T {
-        match self {
+        let own;
+        let (verdict, place) = match self {
             Self::Native(head) => {
                 let make = |_: &http2::Head| Memo { verdict: judge(self), peer: peer(), place: OnceCell::new(), parts: OnceCell::new() };
                 let memo = head.memo(make);
-                see(&memo.verdict, &memo.place)
+                (&memo.verdict, &memo.place)
             }
-            Self::Http(..) => see(&judge(self), &OnceCell::new()),
-        }
+            Self::Http(..) => {
+                own = (judge(self), OnceCell::new());
+                (&own.0, &own.1)
+            }
+        };
+        see(verdict, place)
     }
 
     /// The ends of its connection. It was judged before.

@@ -40,28 +40,31 @@ impl Calls {
         self.n == 0
     }
 
-    /// Takes a call whose handler may want to run, unless it was refused.
+    /// Opens a call, in the slot where it stays, and returns it unless it was refused. Its handler may want to run.
     #[inline]
-    pub(super) fn insert(&mut self, stream: StreamKey, call: Option<Call>) {
-        let Some(deadline) = call.as_ref().map(Call::deadline) else { return };
-        if let Some(deadline) = deadline {
-            self.deadline = Some(self.deadline.map_or(deadline, |other| other.min(deadline)));
-        }
+    pub(super) fn open(&mut self, stream: StreamKey, open: impl FnOnce() -> Option<Call>) -> Option<&mut Call> {
         let slot = stream.slot();
         if slot >= self.slots.len() {
             self.slots.reserve_exact(slot + 1 - self.slots.len());
             self.slots.resize_with(slot + 1, Slot::default);
         }
         let entry = &mut self.slots[slot];
-        if entry.call.is_none() {
-            self.n += 1;
+        // The stream that had the slot is gone, and with it whoever waits for its call.
+        if entry.call.is_some() {
+            entry.call = None;
+            self.n -= 1;
         }
-        entry.call = call;
+        entry.call = open();
+        let call = entry.call.as_mut()?;
+        self.n += 1;
         entry.owner = Some(stream);
-        if !entry.is_fresh {
-            entry.is_fresh = true;
+        if let Some(deadline) = call.deadline() {
+            self.deadline = Some(self.deadline.map_or(deadline, |other| other.min(deadline)));
+        }
+        if !mem::replace(&mut entry.is_fresh, true) {
             self.fresh.push(slot as u32);
         }
+        Some(call)
     }
 
     /// The call of a stream, if it is not over, for which something has come: it is polled at the next [`poll`](Self::poll).

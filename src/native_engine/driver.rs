@@ -426,7 +426,11 @@ impl Intake<'_> {
                 let admission = self.house.admission.as_ref().map(|admission| (admission, self.calls.len()));
                 let head = Head::Native(head);
                 let arrival = Arrival { head, ends: end, now: self.now, admission, observer: self.house.observer.as_ref() };
-                self.calls.insert(stream, Call::open(self.router, arrival, self.transport(), id));
+                let transport = self.transport();
+                let call = self.calls.open(stream, || Call::open(self.router, arrival, transport, id));
+                if end {
+                    call.into_iter().for_each(Call::end);
+                }
             }
             Event::Data { stream, bytes, end } => match self.calls.freshen(stream) {
                 Some(call) => call.data(bytes, end),
