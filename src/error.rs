@@ -25,7 +25,7 @@ pub enum ErrorKind {
     Bind,
     /// No server can be reached at an address.
     Connect,
-    /// A worker ended before it was told to.
+    /// A worker ended before it was told to, or not when it was.
     Worker,
     /// The time allowed for draining was over, or it was cut short: calls were cut.
     Cut,

@@ -35,11 +35,11 @@ pub(crate) struct Plan {
 
 /// By how much the calls of our native engine and of the floors are more where they come in large batches. At half a microsecond each more are needed for the
 /// kernel's clock, which ticks some hundred times a second, to tell what the kernel spends from the rest.
-const OF_FAST_ONES: u32 = 10;
+const OF_FAST_ONES: u32 = 4;
 
 /// By how much the calls of others' servers are fewer, without the sleep and with it, and those of the slow ones among them: a run with all of them is to take
 /// a quarter of an hour. They are as steady for it.
-const OF_PEERS: (u32, u32) = (4, 2);
+const OF_PEERS: (u32, u32) = (4, 4);
 const OF_SLOW_ONES: (u32, u32) = (50, 4);
 
 impl Plan {
@@ -50,7 +50,7 @@ impl Plan {
             rounds: 5,
             calls_asleep: 10_000,
             calls_awake: 60_000,
-            calls_crowded: 10_000,
+            calls_crowded: 5_000,
             calls_reading: 30_000,
             calls_appending: 2_000,
             calls_counted: [2_000, 6_000],
@@ -184,9 +184,9 @@ impl Shape {
         self.connections >= 1_000
     }
 
-    /// Whether a connection has ten calls in flight or more, and none of them waits.
+    /// Whether there are many calls in flight, ten on a connection or more, and none of them waits.
     fn comes_in_batches(&self) -> bool {
-        self.handler == Handler::Nothing && self.in_flight >= 10 * self.connections
+        self.handler == Handler::Nothing && self.in_flight >= 100 && self.in_flight >= 10 * self.connections
     }
 }
 

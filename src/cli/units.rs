@@ -1,6 +1,8 @@
-//! How flags write times, sizes and rates.
+//! How flags write times, sizes, rates, and whether.
 
 use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::http2::Rate;
 
@@ -37,6 +39,11 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
     let parts = text.strip_suffix("/s").and_then(|rest| rest.split_once('+'));
     let rate = parts.and_then(|(burst, per_second)| Some(Rate { burst: burst.parse().ok()?, per_second: per_second.parse().ok()? }));
     rate.ok_or_else(|| "that is no rate; write how many at once and how many more each second, as in 200+6/s".to_owned())
+}
+
+/// `on` or `off`: of what is on by default.
+pub(super) fn on_or_off() -> impl TypedValueParser<Value = bool> {
+    PossibleValuesParser::new(["on", "off"]).map(|word| word == "on")
 }
 
 #[cfg(test)]

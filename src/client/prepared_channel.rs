@@ -88,6 +88,21 @@ impl<C: loopswap_rt::Connection> PreparedChannel<C> {
         })
     }
 
+    /// Before the first call: ready when the server's SETTINGS have come, by when it has accepted the connection, or when the connection is broken, which the
+    /// first call will tell.
+    pub(crate) fn poll_greeted(&mut self, cx: &mut Context<'_>, clock: &impl Fn() -> Instant) -> Poll<()> {
+        let no_call = &mut |_, _, _| {};
+        loop {
+            self.flush(cx, clock(), no_call);
+            if self.http2.is_open() || self.broken.is_some() {
+                return Poll::Ready(());
+            }
+            if !self.poll(cx, clock, no_call) {
+                return Poll::Pending;
+            }
+        }
+    }
+
     /// Calls under way.
     pub(crate) fn n_calls(&self) -> usize {
         self.n_calls

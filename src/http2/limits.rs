@@ -111,7 +111,7 @@ impl Default for Limits {
 
 macro_rules! violations {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// A limit that was reached: of a connection by its peer, or of a worker by all of them.
+        /// A limit that was reached: of a connection by its peer, or of a worker or the server by all of them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Violation {
@@ -175,6 +175,9 @@ violations! {
     EmptyFrames = "too_many_empty_frames",
     /// [`Limits::tiny_frames`].
     TinyFrames = "too_many_tiny_frames",
+    /// [`Builder::max_connections`](crate::Builder::max_connections): all places were taken, and clients waited; it is counted anew when a tenth of the places
+    /// had been free meanwhile.
+    Connections = "max_connections",
     /// [`Overload::concurrent_calls_max`](crate::Overload::concurrent_calls_max): a call was refused.
     WorkerCalls = "too_many_calls",
     /// [`Overload::concurrent_calls_per_connection_max`](crate::Overload::concurrent_calls_per_connection_max): a call was refused.

@@ -10,6 +10,7 @@
 //! rate it began when it was due, whatever held it up.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -24,6 +25,9 @@ use crate::load::session::Session;
 
 /// How long to wait between attempts to reconnect; after the last the link is given up. 3 s in all: a server that is restarted is back by then.
 const RECONNECT_PAUSES_MS: [u64; 6] = [50, 100, 200, 400, 800, 1600];
+
+/// How long a server may take to accept a connection before the next ones are opened all the same.
+const ACCEPTED_WITHIN: Duration = Duration::from_millis(200);
 
 /// How often one call moves on to a new connection, because the one before took no calls.
 const MOVES_MAX: u32 = 3;
@@ -98,6 +102,13 @@ impl<R: Runtime> Link<R> {
             timer: None,
             expire_at: None,
         })
+    }
+
+    /// Waits until the server has accepted the connection, which it has when it speaks; one that never does is left to its calls.
+    pub(super) async fn accepted(&mut self) {
+        let Self { runtime, current: Current::Open(channel), .. } = self else { return };
+        let clock = || runtime.now();
+        let _is_late = loopswap_rt::timeout(ACCEPTED_WITHIN, poll_fn(|cx| channel.poll_greeted(cx, &clock))).await;
     }
 
     /// A turn of the link's task, which has `share` calls in flight as long as there are any. Ready when the session has no more for it.

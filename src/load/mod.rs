@@ -40,6 +40,10 @@ pub(crate) use report::{Early, Latencies, Messages, Report};
 use workload::Judge;
 pub(crate) use workload::Workload;
 
+/// How many connections may wait for the server to accept them while more are opened. A listener's queue is often 100 or 128 long, and Linux drops a SYN for
+/// which there is no room, to be sent anew after a second.
+const UNACCEPTED_MAX: usize = 64;
+
 /// How a run is watched, and ended early, from another thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Watch {
@@ -68,8 +72,12 @@ pub(crate) fn run<R: Runtime>(runtime: R, plan: Plan, mut watch: Watch) -> Resul
     run_on(&runtime, move || async move {
         let (judge, call) = (Rc::new(judge), Rc::new(call));
         let mut links = Vec::with_capacity(plan.connections);
-        for _ in 0..plan.connections {
-            links.push(Rc::new(RefCell::new(Link::open(on.clone(), plan.target.clone(), Rc::clone(&call)).await?)));
+        for opened in 1..=plan.connections {
+            let mut link = Link::open(on.clone(), plan.target.clone(), Rc::clone(&call)).await?;
+            if opened % UNACCEPTED_MAX == 0 {
+                link.accepted().await;
+            }
+            links.push(Rc::new(RefCell::new(link)));
         }
         if plan.warmup > 0 {
             let warmup = Plan { amount: Amount::Calls(plan.warmup), rps: 0, ..plan.clone() };

@@ -29,6 +29,7 @@ struct Shared {
 pub(crate) struct Source {
     pub(crate) counters: Arc<Counters>,
     pub(crate) orders: watch::Receiver<Phase>,
+    pub(crate) max_connections: usize,
 }
 
 impl Metrics {
@@ -50,6 +51,8 @@ impl Metrics {
             write_calls(&mut text, &shared.workers);
             write_connections(&mut text, &shared.workers);
             if let Some(source) = &shared.source {
+                text.family("loopswap_connections_max", Type::Gauge, "Connections that may be open, on all workers together.");
+                text.sample("loopswap_connections_max", &[], source.max_connections);
                 write_limits(&mut text, &source.counters);
             }
         }

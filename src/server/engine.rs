@@ -5,19 +5,18 @@
 
 use std::fmt;
 use std::rc::Rc;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use loopswap_rt::{Address, Runtime, now};
 
-use crate::Error;
 use crate::grpc::{Admission, WorkerPartials};
 use crate::http2::{Limits, Violation};
 use crate::observe::Observer;
 use crate::pulse::Pulse;
 use crate::server::peer_log::{About, PeerLog};
 use crate::server::security::Security;
+use crate::server::words::by_word;
 use crate::server::{Counters, Overload, PhaseWatch};
 use crate::service::Router;
 use crate::socket::Socket;
@@ -105,21 +104,7 @@ impl Http2 {
     }
 }
 
-impl fmt::Display for Http2 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Http2 {
-    type Err = Error;
-
-    fn from_str(word: &str) -> Result<Self, Error> {
-        let words = Self::ALL.map(Self::name).join(", ");
-        let known = Self::ALL.into_iter().find(|engine| engine.name() == word);
-        known.ok_or_else(|| Error::usage(format!("unknown HTTP/2 engine `{word}`; there are: {words}")))
-    }
-}
+by_word!(Http2, "HTTP/2 engine");
 
 /// Why a connection was closed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! The server: from a builder to workers that serve.
 //!
-//! * `supervisor` starts all workers or none, and ends them together; `listen` binds.
-//! * `acceptor` accepts for all workers, where they cannot or shall not do it themselves; `places` counts the connections that are open.
+//! * `supervisor` starts all workers or none, and ends them together; `threads` waits for their ends, as long as it may take; `listen` binds.
+//! * `acceptor` accepts for all workers, where they cannot or shall not do it themselves; `places` counts the connections that are open, of which there are no more
+//!   than `descriptors` allows.
 //! * `worker` accepts on one loop and drains; `accept` judges accept errors; `orders` is how a worker learns of the drain, `phase` how a connection does.
 //! * `care` is how long a connection may be idle, and how old it may grow; `alarms` is the one timer by which a worker's connections look after that.
 //! * `health` tells clients whether the server serves; `channelz` tells those who debug it of its calls and sockets.
@@ -11,6 +12,7 @@
 //! * `hooks` is what a worker does before it serves and after.
 //! * `overload` says when a worker has enough; `watchdog` sees loops that stand still; `peer_log` keeps peers from filling the log.
 //! * `security` is what is put on an accepted connection, TLS or nothing; `tls` how the server is told.
+//! * `words` is how choices are written and read.
 //! * `lone` serves a connection that no worker has accepted.
 
 mod accept;
@@ -19,6 +21,7 @@ mod alarms;
 mod care;
 pub(crate) mod channelz;
 mod counters;
+mod descriptors;
 mod engine;
 mod handshake;
 pub(crate) mod health;
@@ -33,9 +36,11 @@ mod phase;
 mod places;
 mod security;
 mod supervisor;
+mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 mod watchdog;
+mod words;
 mod worker;
 
 use std::num::NonZero;
@@ -87,6 +92,7 @@ impl Server {
             hook_timeout: hooks::HOOK_TIMEOUT,
             #[cfg(feature = "tls")]
             tls: tls::Wanted::default(),
+            descriptors: descriptors::Wanted::default(),
             observe: Wanted::default(),
             metrics_address: None,
             channelz: false,
@@ -110,6 +116,7 @@ pub struct Builder {
     hook_timeout: Duration,
     #[cfg(feature = "tls")]
     tls: tls::Wanted,
+    descriptors: descriptors::Wanted,
     observe: Wanted,
     metrics_address: Option<String>,
     channelz: bool,
@@ -187,7 +194,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// An address means nothing, or cannot be listened on; there are no workers; the limits make no sense; the loop cannot run here, in which case nothing was bound.
+    /// An address means nothing, or cannot be listened on; there are no workers; the limits make no sense, the [maximum of connections](Self::max_connections) among
+    /// them; the loop cannot run here, in which case nothing was bound.
     pub fn start<L, S, F>(self, event_loop: L, make_service: F) -> Result<Running, Error>
     where
         L: EventLoop,
@@ -220,6 +228,7 @@ impl Builder {
         }
         self.limits.check().map_err(Error::usage)?;
         self.overload.check()?;
+        let max_connections = self.descriptors.max_connections()?;
         #[cfg(feature = "tls")]
         let security = self.tls.load()?;
         #[cfg(not(feature = "tls"))]
@@ -234,6 +243,7 @@ impl Builder {
         let setup = worker::Setup { http2, limits, overload, counters, security, drain_timeout, observe, sockets };
         Ok(supervisor::Plan {
             doors,
+            max_connections,
             n_workers: self.n_workers,
             pin_cpus: self.pin_cpus,
             setup,

@@ -7,12 +7,11 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
-use loopswap_rt::{Address, Runtime, Unavailable, Worker, live_tasks};
+use loopswap_rt::{Address, Runtime, Worker, live_tasks};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -25,8 +24,9 @@ use crate::server::health::Health;
 use crate::server::hooks::{self, Started};
 use crate::server::listen::{self, Bound, Doors, SocketFile};
 use crate::server::phase::Phase;
-use crate::server::places::Share;
+use crate::server::places::{Places, Share};
 use crate::server::security::{Security, Watch};
+use crate::server::threads::{End, Patience, Report, Teller, Threads, Told};
 use crate::server::watchdog::Watchdog;
 use crate::server::worker::{self, Entrance, Setup};
 use crate::server::{Counters, channelz};
@@ -36,6 +36,7 @@ use crate::{Error, ErrorKind};
 pub(super) struct Plan {
     pub(super) doors: Doors,
     pub(super) n_workers: usize,
+    pub(super) max_connections: usize,
     pub(super) pin_cpus: bool,
     pub(super) setup: Setup,
     pub(super) hook_timeout: Duration,
@@ -45,21 +46,12 @@ pub(super) struct Plan {
     pub(super) metrics_address: Option<String>,
 }
 
-/// What a worker, or the acceptor, tells the supervisor by its name: a worker first that it is ready, then how it ended; the acceptor only that it failed.
-type Report = (String, Told);
-
-enum Told {
-    Ready,
-    Unavailable(Unavailable),
-    /// It served until it was ordered to end; so many connections were cut.
-    Served(usize),
-    Failed(String),
-}
-
 /// Ends a running server, from any thread.
 #[derive(Clone, Debug)]
 pub struct Handle {
     orders: watch::Sender<Phase>,
+    /// Where the supervisor learns of them.
+    reports: mpsc::Sender<Report>,
     counters: Arc<Counters>,
     pub(super) security: Security,
     drain_delay: Duration,
@@ -94,21 +86,26 @@ impl Handle {
 
     /// Orders a phase. Whether it is a later one than was ordered before.
     pub(super) fn order(&self, phase: Phase) -> bool {
-        self.orders.send_if_modified(|ordered| {
-            let later = phase > *ordered;
+        let is_later = self.orders.send_if_modified(|ordered| {
+            let is_later = phase > *ordered;
             *ordered = phase.max(*ordered);
-            later
-        })
+            is_later
+        });
+        if is_later {
+            // One that is gone waits for nobody.
+            let _ = self.reports.send(Report::Ordered(phase));
+        }
+        is_later
     }
 }
 
-/// A server that runs, in threads of its own. Dropped, it is stopped at once.
+/// A server that runs, in threads of its own. Dropped, it is stopped at once; for its threads is waited as in [`wait`](Self::wait).
 pub struct Running {
     handle: Handle,
     local_addrs: Vec<Address>,
     n_workers: usize,
-    threads: Vec<JoinHandle<()>>,
-    reports: mpsc::Receiver<Report>,
+    max_connections: usize,
+    threads: Threads,
     signals: Option<signal_hook::iterator::Handle>,
     _watch: Watch,
     /// Removed at the end, behind the threads.
@@ -133,6 +130,11 @@ impl Running {
     /// Where its metrics are served, if they are.
     pub fn metrics_addr(&self) -> Option<SocketAddr> {
         self.endpoint.as_ref().map(Endpoint::address)
+    }
+
+    /// How many connections may be open: see [`Builder::max_connections`](crate::Builder::max_connections).
+    pub fn max_connections(&self) -> usize {
+        self.max_connections
     }
 
     /// Ends it from elsewhere.
@@ -177,26 +179,15 @@ impl Running {
         Ok(())
     }
 
-    /// Waits until the server has ended.
+    /// Waits until the server has ended. That takes no longer than it may: a worker that has not served 6 s after the [drain timeout](crate::Builder::drain_timeout), or
+    /// after it was told to stop, is blocked by a handler; one that has not ended 5 s after its [stop hook's time](crate::Builder::hook_timeout), by that. It is left
+    /// behind, and its thread goes on for as long as the process does.
     ///
     /// # Errors
     ///
-    /// A worker ended by itself, which ends the others; or connections had to be cut at the end.
+    /// [`ErrorKind::Worker`]: a worker ended by itself, which ends the others, or was left behind. [`ErrorKind::Cut`]: connections had to be cut at the end.
     pub fn wait(mut self) -> Result<(), Error> {
-        let mut n_cut = 0;
-        let mut failure = None;
-        while let Ok((who, told)) = self.reports.recv() {
-            match told {
-                Told::Ready => {}
-                Told::Served(n) => n_cut += n,
-                Told::Unavailable(why) => failure = failure.or(Some(format!("{who} cannot run: {why}"))),
-                Told::Failed(why) => failure = failure.or(Some(format!("{who} failed: {why}"))),
-            }
-            if failure.is_some() {
-                self.handle.stop();
-            }
-        }
-        self.join();
+        let (n_cut, failure) = self.threads.end(|| self.handle.stop());
         if let Some(failure) = failure {
             Err(Error::new(ErrorKind::Worker, failure))
         } else if n_cut > 0 {
@@ -206,40 +197,14 @@ impl Running {
             Ok(())
         }
     }
-
-    /// Starts a thread of the server. What its `body` returns, if anything, is reported by this name; its panic is, too.
-    fn spawn(
-        &mut self,
-        thread: String,
-        who: String,
-        report: mpsc::Sender<Report>,
-        body: impl FnOnce(&mpsc::Sender<Report>) -> Option<Told> + Send + 'static,
-    ) -> Result<(), Error> {
-        let failed = format!("the thread of {who} cannot be started");
-        let body = move || {
-            let told = catch_unwind(AssertUnwindSafe(|| body(&report)));
-            if let Some(told) = told.unwrap_or_else(|_| Some(Told::Failed("it panicked; see the message above".into()))) {
-                // A supervisor that is gone needs no report.
-                let _ = report.send((who, told));
-            }
-        };
-        let thread = thread::Builder::new().name(thread).spawn(body);
-        self.threads.push(thread.map_err(|error| Error::new(ErrorKind::Worker, format!("{failed}: {error}")).with_source(error))?);
-        Ok(())
-    }
-
-    fn join(&mut self) {
-        for thread in self.threads.drain(..) {
-            // Its panic was reported where it was caught.
-            let _ = thread.join();
-        }
-    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.handle.stop();
-        self.join();
+        if let (_, Some(failure)) = self.threads.end(|| {}) {
+            tracing::error!("{failure}");
+        }
         if let Some(signals) = self.signals.take() {
             signals.close();
         }
@@ -258,7 +223,7 @@ where
     R: Runtime,
     F: AsyncFn(&Worker) -> Result<Started, String> + Send + Sync + 'static,
 {
-    let Plan { doors, n_workers, pin_cpus, setup, hook_timeout, drain_delay, health, metrics_address } = plan;
+    let Plan { doors, n_workers, max_connections, pin_cpus, setup, hook_timeout, drain_delay, health, metrics_address } = plan;
     runtime.probe().map_err(|why| Error::unavailable(R::NAME, why))?;
     let cpus = if pin_cpus { allowed_cpus()? } else { Vec::new() };
     let metrics = setup.observe.metrics.clone();
@@ -267,10 +232,11 @@ where
     }
     // Before the workers, so that it says while they start that they do.
     let endpoint = metrics_address.zip(metrics.clone()).map(|(address, metrics)| Endpoint::start(&address, metrics)).transpose()?;
-    let (report, reports) = mpsc::channel();
+    let threads = Threads::new(Patience { drain_delay, drain_timeout: setup.drain_timeout, hook_timeout });
     let start_hook = Arc::new(start_hook);
     let handle = Handle {
         orders: watch::Sender::new(Phase::Serving),
+        reports: threads.reports(),
         counters: Arc::clone(&setup.counters),
         security: setup.security.clone(),
         drain_delay,
@@ -286,8 +252,8 @@ where
         handle: handle.clone(),
         local_addrs: Vec::new(),
         n_workers,
-        threads: Vec::new(),
-        reports,
+        max_connections,
+        threads,
         signals: None,
         files: Vec::new(),
         endpoint,
@@ -303,25 +269,22 @@ where
         let name = worker.name.clone();
         let (runtime, start_hook, setup) = (runtime.clone(), Arc::clone(&start_hook), setup.clone());
         let (handle, health) = (handle.clone(), health.clone());
-        let body = move |report: &mpsc::Sender<Report>| {
-            let ready = report.clone();
-            Some(run_worker(runtime, worker, start_hook, hook_timeout, setup, pulse, started, handle, health, ready))
+        let body = move |teller: &Teller| {
+            run_worker(runtime, worker, start_hook, hook_timeout, setup, pulse, started, handle, health, teller.clone())
         };
-        running.spawn(name, format!("worker {index}"), report.clone(), body)?;
+        running.threads.spawn(name, format!("worker {index}"), body)?;
         starts.push(start);
     }
 
-    for _ in 0..n_workers {
-        match running.reports.recv() {
-            Ok((_, Told::Ready)) => {}
-            Ok((_, Told::Unavailable(why))) => return Err(Error::unavailable(R::NAME, why)),
-            Ok((who, Told::Failed(why))) => return Err(Error::new(ErrorKind::Worker, format!("{who} cannot start: {why}"))),
-            Ok((_, Told::Served(_))) | Err(_) => unreachable!("a worker that is ready waits for its listeners"),
-        }
-    }
+    running.threads.until_ready(n_workers).map_err(|(who, end)| match end {
+        End::Unavailable(why) => Error::unavailable(R::NAME, why),
+        End::Failed(why) => Error::new(ErrorKind::Worker, format!("{who} cannot start: {why}")),
+        End::Orderly => unreachable!("a worker that is ready waits for its listeners"),
+    })?;
     let Bound { own, shared, addresses, files } = listen::bind(&doors, n_workers)?;
     (running.local_addrs, running.files) = (addresses, files);
-    let shares: Vec<_> = (0..n_workers).map(|_| Arc::new(Share::default())).collect();
+    let places = Places::new(max_connections, Arc::clone(&running.handle.counters));
+    let shares: Vec<_> = (0..n_workers).map(|_| Share::new(&places)).collect();
     let mut handed: Vec<_> = (0..n_workers).map(|_| None).collect();
     // Channelz has sockets by worker; those that all share are told of by the first.
     let mut also: Vec<_> = shared.iter().filter_map(|shared| shared.listener.local_addr().ok()).collect();
@@ -329,16 +292,16 @@ where
         let (acceptor, queues) = Acceptor::new(shared, &shares, running.handle.phase())
             .map_err(|error| Error::new(ErrorKind::Worker, format!("the acceptor cannot start: {error}")).with_source(error))?;
         handed = queues.into_iter().map(Some).collect();
-        running.spawn("acceptor".into(), "the acceptor".into(), report, |_| {
-            acceptor.run().err().map(|error| Told::Failed(error.to_string()))
-        })?;
+        let body = |_: &Teller| acceptor.run().map_or_else(|error| End::Failed(error.to_string()), |()| End::Orderly);
+        running.threads.spawn("acceptor".into(), "the acceptor".into(), body)?;
     }
     for (((start, listeners), handed), share) in starts.into_iter().zip(own).zip(handed).zip(shares) {
         // A worker that has died meanwhile is reported by `wait`.
         let _ = start.send(Entrance { listeners, also_at: mem::take(&mut also), handed, share });
     }
     if let Some(metrics) = &metrics {
-        metrics.attach(Source { counters: Arc::clone(&running.handle.counters), orders: running.handle.orders.subscribe() });
+        let (counters, orders) = (Arc::clone(&running.handle.counters), running.handle.orders.subscribe());
+        metrics.attach(Source { counters, orders, max_connections });
     }
     Ok(running)
 }
@@ -355,8 +318,8 @@ fn run_worker<R, F>(
     mut started: oneshot::Receiver<Entrance>,
     handle: Handle,
     health: Option<Health>,
-    ready: mpsc::Sender<Report>,
-) -> Told
+    teller: Teller,
+) -> End
 where
     R: Runtime,
     F: AsyncFn(&Worker) -> Result<Started, String> + 'static,
@@ -364,7 +327,7 @@ where
     if let Some(cpu) = worker.cpu
         && let Err(error) = pin_to(cpu)
     {
-        return Told::Failed(format!("it cannot be pinned to CPU {cpu}: {error}"));
+        return End::Failed(format!("it cannot be pinned to CPU {cpu}: {error}"));
     }
     let (on, this) = (runtime.clone(), worker.clone());
     let ended = runtime.run(&worker, move || async move {
@@ -372,7 +335,7 @@ where
             Some(Ok(made)) => made.into_parts(),
             Some(Err(why)) => return Err(why),
             // Another worker could not start.
-            None => return Ok(0),
+            None => return Ok(()),
         };
         if let (Some(sockets), Some(metrics)) = (&setup.sockets, &setup.observe.metrics) {
             router = router.add(channelz::service(sockets, metrics));
@@ -383,24 +346,24 @@ where
         }
         // Before it is ready: who serves is seen.
         let observer = Observer::new(&setup.observe, &on, this.index, &router);
-        let _ = ready.send((format!("worker {}", this.index), Told::Ready));
-        drop(ready);
+        teller.tell(Told::Ready);
         let served = match started.await {
             Ok(entrance) => worker::serve(on, entrance, router, setup, pulse, observer, handle).await.map_err(|error| error.to_string()),
             // The same.
             Err(_) => Ok(0),
         };
+        teller.tell(Told::Served(*served.as_ref().unwrap_or(&0)));
         stop.run(&this, hook_timeout).await;
         let n_tasks = live_tasks();
         if n_tasks > 0 {
             tracing::info!(worker = this.index, n_tasks, "tasks are left, and end with the loop");
         }
-        served
+        served.map(drop)
     });
     match ended {
-        Ok(Ok(n_cut)) => Told::Served(n_cut),
-        Ok(Err(why)) => Told::Failed(why),
-        Err(why) => Told::Unavailable(why),
+        Ok(Ok(())) => End::Orderly,
+        Ok(Err(why)) => End::Failed(why),
+        Err(why) => End::Unavailable(why),
     }
 }
 

@@ -30,7 +30,7 @@ use crate::server::{Counters, Handle, Overload};
 use crate::service::Router;
 
 /// Connections that are told to stop have no more to do than to be dropped; a worker waits for them no longer than this.
-const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a worker serves with.
 #[derive(Clone, Debug)]
@@ -107,7 +107,7 @@ pub(super) async fn serve<R: Runtime>(
         for mut listener in stopped {
             while let Some(accepted) = listener.accept().await {
                 match accepted {
-                    Ok(connection) => start(connection, share.take()),
+                    Ok(connection) => start(connection, share.take_beyond()),
                     Err(error) => tracing::info!("a client that came before the end cannot be taken: {error}"),
                 }
             }
@@ -135,6 +135,9 @@ pub(super) async fn serve<R: Runtime>(
 }
 
 /// Accepts until the drain; then the listener, which is stopped, hands out what had come.
+///
+/// It does not accept while there is no place. Where several listeners wait for clients the last place may be gone when this one's comes, and an accept that is under
+/// way cannot be taken back: such a client waits for a place here, unread, and not in the kernel. Of a server's listeners all but one can hold a client so.
 async fn accept<L: Listener>(
     mut listener: L,
     mut orders: Orders,
@@ -142,14 +145,25 @@ async fn accept<L: Listener>(
     start: &impl Fn(L::Connection, Place),
 ) -> io::Result<L> {
     let mut backoff = Backoff::default();
+    let mut newcomer = None;
     while orders.phase() < Phase::Draining {
+        if let Some(connection) = newcomer.take() {
+            match orders.unless_ordered(share.take()).await {
+                Some(place) => start(connection, place),
+                None => newcomer = Some(connection),
+            }
+            continue;
+        }
+        if orders.unless_ordered(share.places().room()).await.is_none() {
+            continue;
+        }
         // An order interrupts the wait, not the accept, which lives in the listener.
         let accepted = orders.unless_ordered(poll_fn(|cx| listener.poll_accept(cx))).await;
         match accepted {
             None => {}
             Some(Some(Ok(connection))) => {
                 backoff.reset();
-                start(connection, share.take());
+                newcomer = Some(connection);
             }
             Some(Some(Err(error))) => {
                 if let Some(pause) = backoff.pause(&error) {
@@ -161,6 +175,9 @@ async fn accept<L: Listener>(
         }
     }
     listener.stop();
+    if let Some(connection) = newcomer {
+        start(connection, share.take_beyond());
+    }
     Ok(listener)
 }
 

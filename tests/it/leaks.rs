@@ -119,6 +119,10 @@ impl Hosted {
         self.running().local_addrs()
     }
 
+    pub(crate) fn max_connections(&self) -> usize {
+        self.running().max_connections()
+    }
+
     pub(crate) fn handle(&self) -> Handle {
         self.running().handle()
     }

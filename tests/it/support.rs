@@ -39,6 +39,13 @@ pub(crate) fn output(command: &mut Command) -> Output {
     output_with(command, Stdio::null())
 }
 
+/// What `loopswap serve` says to these arguments, which it takes for wrong usage.
+pub(crate) fn refused(args: &[&str]) -> String {
+    let ended = output(loopswap().args(["serve", "--runtime", "tokio", "--addr", "127.0.0.1:0"]).args(args));
+    assert_eq!((ended.status.code(), &ended.stdout[..]), (Some(2), ""), "{args:?}: {}", ended.stderr);
+    ended.stderr
+}
+
 /// [`output`] of a command with this standard input.
 pub(crate) fn output_with(command: &mut Command, stdin: Stdio) -> Output {
     let mut child = spawn(command, stdin, Stdio::piped());

@@ -55,11 +55,13 @@ fn every_file_says_what_it_owns() {
     assert!(silent.is_empty(), "no `//!` at the top of {silent:?}");
 }
 
-/// Who starts a server, here or as a child, holds it in what checks it when it is dropped. The hooks are started, and refused, by their own tests.
+/// Who starts a server, here or as a child, holds it in what checks it when it is dropped. The hooks are started, and refused, by their own tests; a
+/// worker that is left behind has no stop hook to tell by.
 #[test]
 fn every_server_of_the_suite_has_its_leak_check() {
     let words = [".start(", ".start_with(", ".spawn()"];
     // A child that serves nobody is the load's: a client that is interrupted.
-    let found = offenders("tests/it", &words, |file| ["leaks.rs", "support.rs", "hooks.rs", "load/good.rs", "tidy.rs"].contains(&file));
+    let exempt = ["leaks.rs", "support.rs", "hooks.rs", "load/good.rs", "overload/blocked.rs", "tidy.rs"];
+    let found = offenders("tests/it", &words, |file| exempt.contains(&file));
     assert!(found.is_empty(), "start it by `leaks::host` or `support::serve`: {found:#?}");
 }

@@ -6,48 +6,24 @@
 //!     loopswap load -d '{"name":"Joe"}' -c 64 --connections 8 -z 5s                                       # what it can do
 //!     loopswap load -d '{"name":"Joe"}' -c 1600 --connections 8 -z 10s --rps 2000 --timeout 100ms
 
+mod busy;
+
 use std::env;
 use std::error::Error;
 use std::io;
-use std::thread;
 use std::time::Duration;
 
-use loopswap::greeter::{Greeter, GreeterServer, HelloReply, HelloRequest};
-use loopswap::{Http2, Loop, Overload, Request, Response, Server, Status};
-use rustix::time::{ClockId, clock_gettime};
+use loopswap::greeter::GreeterServer;
+use loopswap::{Http2, Loop, Overload, Server};
 
-/// Computes for so long before each reply.
-#[derive(Clone, Copy)]
-struct Busy {
-    compute: Duration,
-}
-
-impl Greeter for Busy {
-    async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
-        let HelloRequest { name, sleep_millisecond } = request.into_inner();
-        if name == "block" {
-            // What no handler should do.
-            thread::sleep(Duration::from_millis(sleep_millisecond.unsigned_abs().into()));
-        } else {
-            compute(self.compute);
-        }
-        Ok(Response::new(HelloReply { message: format!("Hello, {name}!") }))
-    }
-}
-
-/// Takes so much of the CPU, however many others want it.
-fn compute(time: Duration) {
-    let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("it counts upwards from 0");
-    let end = used() + time;
-    while used() < end {
-        (0..100).for_each(std::hint::black_box(|_| ()));
-    }
-}
+use busy::Busy;
 
 fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_target(false).init();
     let (mut runtime, mut http2, mut addr, mut n_workers) = ("auto".to_owned(), Http2::default(), "127.0.0.1:0".to_owned(), 1);
-    let (mut overload, mut busy) = (Overload::default(), Busy { compute: Duration::from_millis(1) });
+    let (mut overload, mut busy, mut drain_timeout) =
+        (Overload::default(), Busy { compute: Duration::from_millis(1) }, Duration::from_secs(25));
+    let mut drain_delay = Duration::ZERO;
     let mut words = env::args().skip(1);
     while let Some(flag) = words.next() {
         let value = words.next().ok_or_else(|| format!("{flag} wants a value"))?;
@@ -58,15 +34,22 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--workers" => n_workers = value.parse()?,
             "--compute-us" => busy.compute = Duration::from_micros(value.parse()?),
             "--shed-lag-ms" => overload.shed_lag = Some(Duration::from_millis(value.parse()?)),
+            "--drain-timeout-ms" => drain_timeout = Duration::from_millis(value.parse()?),
+            "--drain-delay-ms" => drain_delay = Duration::from_millis(value.parse()?),
             "--stall-log-ms" => overload.stall_log = Some(Duration::from_millis(value.parse()?)),
             _ => {
-                let usage =
-                    "[--runtime LOOP] [--http2 ENGINE] [--addr ADDR] [--workers N] [--compute-us N] [--shed-lag-ms N] [--stall-log-ms N]";
-                return Err(format!("{flag}? usage: busy_server {usage}").into());
+                let flags = "--runtime, --http2, --addr, --workers, --compute-us, --shed-lag-ms, --drain-timeout-ms, --drain-delay-ms, --stall-log-ms";
+                return Err(format!("{flag}? There are: {flags}").into());
             }
         }
     }
-    let server = Server::builder().listen(addr).workers(n_workers).http2(http2).overload(overload);
+    let server = Server::builder()
+        .listen(addr)
+        .workers(n_workers)
+        .http2(http2)
+        .overload(overload)
+        .drain_timeout(drain_timeout)
+        .drain_delay(drain_delay);
     let mut server = server.start(Loop::choose(&runtime)?, move |_worker| GreeterServer::new(busy))?;
     server.drain_on_signals()?;
     println!("listening on {}", server.local_addr());

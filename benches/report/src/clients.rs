@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::figures::Spread;
 use crate::number::{figure, ratio};
 use crate::run::{Extra, Run};
-use crate::verdict::Verdict;
+use crate::verdict::{STEP_MIN, Verdict};
 
 /// A server under one of the two clients, in a round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -178,9 +178,11 @@ fn find(rounds: &Rounds<'_>) -> Finding {
         Verdict::TooFew => Finding::TooFew,
         Verdict::Undecided => Finding::Agree,
         Verdict::Greater | Verdict::Less => {
-            let of_waits = rounds.iter().map(|(ours, other)| (other.cpu_us - ours.cpu_us) / (other.all_waits() - ours.all_waits()));
+            // A round in which they hardly differ has nothing to explain.
+            let differing = rounds.iter().filter(|(ours, other)| (other.cpu_us / ours.cpu_us - 1.0).abs() >= STEP_MIN);
+            let of_waits = differing.map(|(ours, other)| (other.cpu_us - ours.cpu_us) / (other.all_waits() - ours.all_waits()));
             let a_wait = Spread::of(of_waits.map(|us| if us.is_finite() { us } else { f64::MAX }));
-            // In every round they wait more often where they cost more.
+            // In every other one they wait more often where they cost more.
             if a_wait.is_some_and(|us| us.min > 0.0 && us.median <= WAIT_US_MAX) { Finding::Waits } else { Finding::Differ }
         }
     }
@@ -298,6 +300,12 @@ mod tests {
         assert_eq!(word, "differ with the waits");
         assert!(note.contains("0 of 1 pairs agree within noise; in 1 they differ where there are more waits under one of them"), "{note}");
         assert_eq!(said(&run(by_waits, OURS)).0, "differ with the waits", "whichever lets it wait");
+        let one_hardly = [(1.4, 0.041), (1.11, 0.001), (1.3, 0.041)];
+        assert_eq!(
+            said(&run(OURS, one_hardly)).0,
+            "differ with the waits",
+            "a round with a step of 1 % explains nothing and contradicts nothing"
+        );
         // No wait more; more waits where it costs less; a wait that would cost 400 µs; one round that contradicts.
         for other in [
             [(1.4, 0.001), (1.5, 0.002), (1.3, 0.001)],

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
+use clap::builder::FalseyValueParser;
 
-use crate::cli::duration;
 use crate::cli::serve::reflection;
+use crate::cli::units::{duration, on_or_off};
 use crate::server::channelz;
 use crate::{Builder, Health, Router};
 
@@ -28,10 +28,6 @@ pub(super) struct AdminArgs {
     /// the drain begins.
     #[arg(long, env = "LOOPSWAP_DRAIN_DELAY", value_name = "TIME", default_value = "0s", value_parser = duration)]
     drain_delay: Duration,
-}
-
-fn on_or_off() -> impl TypedValueParser<Value = bool> {
-    PossibleValuesParser::new(["on", "off"]).map(|word| word == "on")
 }
 
 impl AdminArgs {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 
-use crate::cli::{ADDR, duration};
+use crate::cli::ADDR;
+use crate::cli::units::{duration, on_or_off};
 use crate::{Balance, Builder, Error};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -19,6 +20,14 @@ pub(super) struct ListenArgs {
     /// worker that has the fewest.
     #[arg(long, env = "LOOPSWAP_BALANCE", value_name = "HOW", default_value = Balance::default().name(), value_parser = balance_words())]
     balance: String,
+
+    /// Connections at a time, of all workers together; who comes then waits until one ends [default: three quarters of the descriptors that the process may have].
+    #[arg(long, env = "LOOPSWAP_MAX_CONNECTIONS", value_name = "N")]
+    max_connections: Option<usize>,
+
+    /// Whether to raise the process's soft limit on descriptors (ulimit -n) to the hard one.
+    #[arg(long, env = "LOOPSWAP_RAISE_ULIMIT", value_name = "WHETHER", default_value = "on", action = clap::ArgAction::Set, value_parser = on_or_off())]
+    raise_ulimit: bool,
 
     /// After how long without traffic TCP asks whether the client is there (SO_KEEPALIVE), in whole seconds [default: it does not].
     #[arg(long, env = "LOOPSWAP_TCP_KEEPALIVE", value_name = "TIME", value_parser = duration)]
@@ -46,6 +55,10 @@ impl ListenArgs {
     /// The server with these settings.
     pub(super) fn configure(&self, builder: Builder) -> Result<Builder, Error> {
         let mut builder = self.addr.iter().fold(builder, Builder::listen).balance(self.balance.parse()?);
+        builder = builder.raise_descriptor_limit(self.raise_ulimit);
+        if let Some(n) = self.max_connections {
+            builder = builder.max_connections(n);
+        }
         if let Some(time) = self.tcp_keepalive {
             builder = builder.tcp_keepalive(time);
         }

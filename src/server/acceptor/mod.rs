@@ -83,7 +83,7 @@ impl Acceptor {
             for client in rest.into_iter().flatten() {
                 // One that nobody takes any more is closed.
                 let Some(Some(target)) = before(Phase::Stopping, &mut ordered, least_busy(&targets, 0)).await else { break };
-                target.hand_over(client, target.share.take());
+                target.hand_over(client, target.share.take_beyond());
             }
             Ok(())
         })?
@@ -97,8 +97,10 @@ async fn accept(listeners: &[Shared], targets: &[Target], ordered: &mut watch::R
     while let Some(ready) = before(Phase::Draining, ordered, poller.client()).await {
         let listener = listeners[ready?].listener.as_fd();
         // All that a connection needs is there before it is accepted; until then it waits in the kernel.
+        let Some(()) = before(Phase::Draining, ordered, targets[0].share.places().room()).await else { break };
         let Some(Some(target)) = before(Phase::Draining, ordered, least_busy(targets, turn)).await else { break };
-        let place = target.share.take();
+        // A worker with a listener of its own may have been faster.
+        let Some(place) = target.share.try_take() else { continue };
         match accept_now(listener) {
             Ok(client) => {
                 backoff.reset();

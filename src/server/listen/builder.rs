@@ -1,7 +1,5 @@
 //! What a builder can be told of listening.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +7,7 @@ use loopswap_rt::BoundListener;
 
 use crate::server::listen::source::Source;
 use crate::server::listen::tcp::TcpOptions;
+use crate::server::words::by_word;
 use crate::{Builder, Error};
 
 /// Where a server listens that was told nothing.
@@ -38,21 +37,7 @@ impl Balance {
     }
 }
 
-impl fmt::Display for Balance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Balance {
-    type Err = Error;
-
-    fn from_str(word: &str) -> Result<Self, Error> {
-        let words = Self::ALL.map(Self::name).join(", ");
-        let known = Self::ALL.into_iter().find(|balance| balance.name() == word);
-        known.ok_or_else(|| Error::usage(format!("unknown balance `{word}`; there are: {words}")))
-    }
-}
+by_word!(Balance, "balance");
 
 /// What a builder was told.
 #[derive(Clone, Debug, Default)]

@@ -7,8 +7,8 @@ use loopswap::greeter::GreeterClient;
 use rustix::process::Signal;
 use tonic::transport::Channel;
 
-use super::{BLOCKED, client_of, serve_here, worker_of};
-use crate::raw::{Connection, PREFACE, call, settings};
+use super::{BLOCKED, client_of, is_served_or_told_to_go, serve_here, who_has_called, worker_of};
+use crate::raw::Connection;
 use crate::support::{PATIENCE, block_on, hello, loopswap, output, served};
 
 crate::on_every_loop_and_engine!(
@@ -112,22 +112,10 @@ fn a_drain_loses_no_client_that_has_connected(runtime: &str, http2: &str) {
         if stopped_meanwhile {
             server.signal(Signal::STOP);
         }
-        let client = |_| {
-            let mut client = Connection::silent(server.addr());
-            client.send_bytes(PREFACE);
-            client.send([settings(&[])].into_iter().chain(call(1, "Joe", 0)));
-            client
-        };
-        let mut clients: Vec<_> = (0..CLIENTS).map(client).collect();
+        let mut clients: Vec<_> = (0..CLIENTS).map(|_| who_has_called(server.addr())).collect();
         server.signal(Signal::TERM);
         server.signal(Signal::CONT);
-        for client in &mut clients {
-            // Of those who were late it says that it has not looked at their calls, which their libraries make elsewhere (RFC 9113, 6.8).
-            client.until("it is told to go", |client| (!client.goaways.is_empty()).then_some(()));
-            if client.goaways.iter().all(|goaway| goaway.last >= 1) {
-                client.is_greeted(1, "Joe");
-            }
-        }
+        clients.iter_mut().for_each(is_served_or_told_to_go);
         drop(clients);
         assert_eq!(server.wait().code(), Some(0), "{}", server.stderr().so_far());
     }

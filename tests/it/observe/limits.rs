@@ -1,11 +1,11 @@
-//! Limits that peers reach are counted by name.
+//! Limits that peers reach are counted by name; and a server that takes no more clients can be asked how it is.
 
 use crate::raw::{Connection, ping};
-use crate::support::{connect, until_closed};
+use crate::support::{connect, eventually, until_closed};
 
-use super::scrape::{scrape, serve_measured};
+use super::scrape::{get, scrape, serve_measured};
 
-crate::on_every_loop_and_engine!(what_a_peer_reaches_is_counted);
+crate::on_every_loop_and_engine!(what_a_peer_reaches_is_counted, a_server_that_is_full_can_be_asked);
 
 fn what_a_peer_reaches_is_counted(runtime: &str, engine: &str) {
     let (server, metrics) = serve_measured(runtime, engine, &["--handshake-timeout", "100ms"]);
@@ -22,4 +22,21 @@ fn what_a_peer_reaches_is_counted(runtime: &str, engine: &str) {
         assert_eq!(n_of("too_many_pings"), 1.0);
     }
     assert_eq!(scrape(metrics).sum("loopswap_limit_reached_total", &[]), if engine == "native" { 2.0 } else { 1.0 }, "and no other");
+}
+
+fn a_server_that_is_full_can_be_asked(runtime: &str, engine: &str) {
+    let (server, metrics) = serve_measured(runtime, engine, &["--max-connections", "2"]);
+    let figure = |name: &str| scrape(metrics).sum(name, &[]);
+    let n_full = || scrape(metrics).sum("loopswap_limit_reached_total", &[("limit", "max_connections")]);
+    assert_eq!((figure("loopswap_connections_max"), n_full()), (2.0, 0.0));
+    for n in [1.0, 2.0] {
+        let open = [(); 2].map(|()| Connection::open(server.addr(), &[]));
+        let late = connect(server.addr());
+        assert_eq!((figure("loopswap_connections_open"), n_full()), (2.0, n));
+        assert_eq!((get(metrics, "/healthz").status, get(metrics, "/readyz").status), (200, 200));
+        drop((open, late));
+        eventually("they are gone", || (figure("loopswap_connections_open") == 0.0).then_some(()));
+    }
+    // More often would be a line for each client that comes and goes.
+    assert_eq!(server.stderr().so_far().matches("2 connections are open, which is the maximum").count(), 1, "once a minute");
 }

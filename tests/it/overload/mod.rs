@@ -1,6 +1,7 @@
 //! What a worker does that has enough: it refuses calls over its limits and such as it has no time for, keeps its memory and its log within bounds, and tells when a
 //! handler blocks it.
 
+mod blocked;
 mod limits;
 mod memory;
 mod peer_log;

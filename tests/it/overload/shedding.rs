@@ -1,16 +1,19 @@
 //! A worker that has fallen behind refuses what it has no time for, and does well what it does: at twice what it can do, calls that are answered in time are as many
 //! as at its best, where without shedding nearly all come too late.
 
+#[path = "../../overload/measure.rs"]
+mod measure;
+
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::Value;
 
 use crate::raw::{Connection, call, status};
-use crate::support::{Served, eventually, loopswap, output};
+use crate::support::{eventually, loopswap};
 
 use super::{assert_refused, busy};
+use measure::measure;
 
 crate::on_every_loop_and_engine!(
     a_batch_that_takes_too_long_is_cut_short,
@@ -44,13 +47,6 @@ fn a_batch_that_takes_too_long_is_cut_short(runtime: &str, engine: &str) {
     assert!(server.stdout().wait_for("fallen_behind").is_some(), "it is counted");
 }
 
-/// Of each call of an open loop at twice the capacity.
-const DEADLINE: &str = "100ms";
-
-/// The load is spread over so many connections, each with as many calls at a time as are allowed: the client never waits for the server.
-const CONNECTIONS: &str = "8";
-const IN_FLIGHT: &str = "1600";
-
 /// On a machine that is busy with other things a try may go wrong; a server that sheds badly goes wrong each time.
 const TRIES_MAX: usize = 5;
 
@@ -79,26 +75,9 @@ fn some_try(measure: impl Fn() -> f64, is_right: impl Fn(f64) -> bool) {
     panic!("goodput, as a share of the capacity: {tries:?}");
 }
 
-/// How much of what a worker can do it does well when twice as much is asked of it: calls that are answered with OK within their deadline.
+/// What it does well of what it can do.
 fn goodput(runtime: &str, engine: &str, args: &[&str]) -> f64 {
     let server = busy(runtime, engine, &[args, &["--compute-us", "1000"]].concat());
-    load(&server, &["-n", "100", "-c", "8", "--connections", CONNECTIONS]);
-    let (capacity, _) = load(&server, &["-z", "1s", "-c", "8", "--connections", CONNECTIONS]);
-    let rps = (2.0 * capacity).round().to_string();
-    let (good, report) = load(&server, &["-z", "2s", "-c", IN_FLIGHT, "--connections", CONNECTIONS, "--timeout", DEADLINE, "--rps", &rps]);
-    assert!(report["statuses"].get("INTERNAL").is_none() && report["wrong_replies"] == 0, "{report}");
-    good / capacity
-}
-
-/// Makes calls, and says how many went well in each second that the worker had for them: the time it waited for a CPU, which others had, is not its own.
-fn load(server: &Served, args: &[&str]) -> (f64, Value) {
-    let (start, waited) = (Instant::now(), server.waited_for_cpu("worker-0"));
-    let addr = server.addr().to_string();
-    let ended = output(loopswap().args(["load", "--runtime", "tokio", "--json", "--addr", &addr, "-d", r#"{"name":"Joe"}"#]).args(args));
-    let waited = server.waited_for_cpu("worker-0") - waited;
-    let share = 1.0 - waited.as_secs_f64() / start.elapsed().as_secs_f64();
-    let report: Value =
-        serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: `{}`, `{}`", ended.stdout, ended.stderr));
-    let figure = |name: &str| report[name].as_f64().expect("a number");
-    (figure("ok") / (figure("total_s") * share), report)
+    let measured = measure(&server.addr().to_string(), Duration::from_secs(1), loopswap, || server.waited_for_cpu("worker-0"));
+    measured.goodput / measured.capacity
 }

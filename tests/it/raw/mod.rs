@@ -11,6 +11,7 @@ mod response;
 mod verdict;
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use crate::support::{Served, serve};
 
@@ -114,6 +115,23 @@ impl Server {
     /// A connection with the handshake done, and these settings.
     pub(crate) fn open_with(&self, settings: &[(u16, u32)]) -> Connection {
         Connection::open(self.addr(), settings)
+    }
+
+    /// A connection whose client reads nothing from this time on, and for which there are 9 MB of answers, more than the kernel's buffers take: the server's send does
+    /// not end. The client cannot see what becomes of it; the server's descriptors show it.
+    pub(crate) fn open_deaf(&self) -> (Connection, Instant) {
+        let mut connection = self.open_with(&[(setting::INITIAL_WINDOW_SIZE, MAX_31_BITS)]);
+        connection.take_little();
+        connection.send([window_update(0, MAX_31_BITS - WINDOW as u32)]);
+        let body = hello(&"x".repeat(300_000), 0);
+        let streams: Vec<_> = (0..30).map(|_| connection.begin(&Fields::hello())).collect();
+        for stream in &streams {
+            connection.upload(*stream, body.chunks(MAX_FRAME_SIZE), data);
+        }
+        connection.stop_reading();
+        let since = Instant::now();
+        connection.send(streams.into_iter().map(|stream| data(stream, []).end()));
+        (connection, since)
     }
 
     /// How much more memory of this kind the process has after `attack` than before, in bytes. The kinds are those of /proc/PID/status:

@@ -26,6 +26,7 @@ crate::on_every_loop_and_engine!(
     a_client_that_does_not_trust,
     a_stalled_handshake,
     silence_behind_the_handshake,
+    their_places_are_given_back,
     tls_to_a_plain_port,
 );
 
@@ -245,4 +246,26 @@ fn tls_to_a_plain_port(runtime: &str, engine: &str) {
     let mut socket = connect(server.addr());
     socket.write_all(&opening()).unwrap();
     assert!(socket.read(&mut [0; 9]).unwrap() > 0, "the next client is served");
+}
+
+/// There is one place, which is taken during the handshake, and which each of these has in turn.
+fn their_places_are_given_back(runtime: &str, engine: &str) {
+    let pki = Pki::new("CA");
+    let server = serve_tls(runtime, engine, &pki.server(), &["--max-connections", "1", "--handshake-timeout", "2s"]);
+    let is_free = || block_on(async { hello(&mut greeter(server.addr(), trusting(&pki)).await, "Joe", 0).await }).expect("it is served");
+    is_free();
+    let mut noise = connect(server.addr());
+    let _ = noise.write_all(&[0; 4096]);
+    until_closed(&mut noise);
+    is_free();
+    open(server.addr(), config(&pki, None, &Wants { alpn: &[], ..Wants::default() })).expect_err("it is refused");
+    is_free();
+    // A handshake that stalls keeps the next one waiting, until its deadline.
+    let begun = Instant::now();
+    let mut stalled = connect(server.addr());
+    stalled.write_all(&[0x16, 3, 1]).unwrap();
+    is_free();
+    assert!(begun.elapsed() >= DEADLINE, "there was a place after {:?}", begun.elapsed());
+    drop(connect(server.addr()));
+    is_free();
 }
