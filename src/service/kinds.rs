@@ -12,7 +12,9 @@ use pin_project_lite::pin_project;
 use prost::Message;
 use tonic::Status;
 
-use crate::grpc::{Answer, Inbox, Kind, Origin, Replies, Request, Response, Running, Streaming, TakesMany, TakesOne, Terms, Work, boxed, decode};
+use crate::grpc::{
+    Answer, Inbox, Kind, Origin, Replies, Request, Response, Running, Streaming, TakesMany, TakesOne, Terms, Work, boxed, decode,
+};
 
 /// Defines the type of a kind: a handler, its terms, and the types of the messages in and out.
 macro_rules! kind {
