@@ -9,6 +9,9 @@ fn main() -> Result<(), loopswap_build::Error> {
     let served =
         ["proto/helloworld.proto", "proto/blocks.proto", "proto/grpc/channelz/v1/channelz.proto", "proto/grpc/health/v1/health.proto"];
     configure().file_descriptor_set_path(out_dir.join("served.descriptors")).compile(&served, &["proto"])?;
+    if std::env::var_os("CARGO_FEATURE_OTEL").is_some() {
+        configure().compile(&["proto/opentelemetry/trace_service.proto"], &["proto"])?;
+    }
     configure().compile(&["proto/clock.proto", "proto/grpc/testing/test.proto"], &["proto"])?;
     // The example tells it by reflection.
     configure().file_descriptor_set_path(out_dir.join("depot.descriptors")).compile(&["proto/depot.proto"], &["proto"])

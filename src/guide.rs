@@ -20,8 +20,15 @@ mod deploy {}
 #[doc = include_str!("../docs/guide/tls.md")]
 mod tls {}
 
+#[cfg(feature = "grpc-web")]
+#[doc = include_str!("../docs/guide/browsers.md")]
+mod browsers {}
+
 #[doc = include_str!("../docs/guide/overload.md")]
 mod overload {}
+
+#[doc = include_str!("../docs/guide/observe.md")]
+mod observe {}
 
 #[doc = include_str!("../docs/guide/connection-care.md")]
 mod connection_care {}

@@ -26,7 +26,8 @@
 //! * [`client`] is a gRPC client on the loop of the worker that made it, for handlers that call other services.
 //! * [`Health`] tells load balancers whether the server serves.
 //! * [`Limits`] is what a connection may cost, [`Overload`] when a worker has enough, [`Counters`] how often either was reached.
-//! * [`Metrics`] is what a server has done, for Prometheus; [`Builder::call_spans`] gives each call a span of `tracing`.
+//! * [`Metrics`] is what a server has done, for Prometheus; [`Builder::call_spans`] gives each call a span of `tracing`, and the feature `otel` exports spans to an
+//!   OpenTelemetry collector. [`TraceContext`] is the trace that a call belongs to.
 //! * [`greeter`] is the demo service, the one of the experiment; [`blocks`] is the one that reads and writes a file.
 
 // Generated code names this crate by its absolute path, here as elsewhere.
@@ -63,8 +64,12 @@ pub mod tls;
 pub use error::{Error, ErrorKind};
 pub use grpc::{Compression, MessageCompression, MessageLimits, Replies, Request, Response, Streaming, current_deadline};
 pub use http2::Limits;
-pub use observe::{Metrics, TextFormat};
+#[cfg(feature = "otel")]
+pub use observe::Otlp;
+pub use observe::{Metrics, TextFormat, TraceContext, current_trace};
 pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
+#[cfg(feature = "grpc-web")]
+pub use server::GrpcWeb;
 #[doc(hidden)]
 pub use server::Lone;
 pub use server::{Balance, Builder, Counters, Handle, Health, Http2, Overload, Running, Server, ServingStatus, Started};

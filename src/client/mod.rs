@@ -12,7 +12,7 @@
 //!   another call has ended or 20 ms have passed.
 //! * An answer that is not gRPC's, a proxy's say, ends its call with what its HTTP status means (http-grpc-status-mapping.md).
 //! * A deadline is told to the server and kept here as well. A call that a handler makes ends with the handler's own deadline at the latest
-//!   ([`current_deadline`](crate::current_deadline)).
+//!   ([`current_deadline`](crate::current_deadline)), and tells its server the trace that the handler's is a part of ([`current_trace`](crate::current_trace)).
 //!
 //! It does not balance over addresses, retry by policy or compress by itself; tonic's generated clients compress.
 //!
@@ -46,7 +46,7 @@
 //! }
 //! ```
 
-// The library's: the channel, in `channel`; `reset` is what a reset means, `security` puts TLS on connections, `foreign` what an answer that is not gRPC's, `timeout` writes grpc-timeout, `hint` guesses what a server speaks that does not
+// The library's: the channel, in `channel`; `reset` is what a reset means, `security` puts TLS on connections, `foreign` what an answer that is not gRPC's, `timeout` writes grpc-timeout, `code` names status codes, `hint` guesses what a server speaks that does not
 // speak HTTP/2.
 //
 // For `loopswap call` and `load`, calls as bytes that are made again and again. A call sends all its messages ahead; nothing waits for a reply before it
@@ -60,6 +60,8 @@
 #[cfg(feature = "cli")]
 mod answer;
 mod channel;
+#[cfg(any(feature = "cli", feature = "otel"))]
+mod code;
 mod foreign;
 mod hint;
 #[cfg(feature = "cli")]
@@ -78,12 +80,15 @@ mod timeout;
 
 pub use channel::{Channel, Endpoint, ResponseBody, ResponseFuture};
 
+#[cfg(any(feature = "cli", feature = "otel"))]
+pub(crate) use code::code_name;
+
 #[cfg(feature = "cli")]
 pub(crate) use {
     answer::Ended,
     once::{SAY_HELLO, call_once, run_on},
     prepared::{Inspector, Prepared, Wording},
     prepared_channel::{PreparedChannel, Ticket},
-    status::{code_name, late},
+    status::late,
     target::Target,
 };

@@ -12,7 +12,6 @@ use http::{HeaderMap, StatusCode};
 use prost::Message;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
-use tracing::span::EnteredSpan;
 
 use crate::grpc::encoding::Encoding;
 use crate::grpc::framing::{compressed, encode, encoded_len};
@@ -21,7 +20,7 @@ use crate::grpc::{
     CallId, Inbox, MessageCompression, Opening, Partials, Peer, Response, ResponseHead, ResponseParts, Trailers, Transport, fields,
 };
 use crate::http2::ErrorCode;
-use crate::observe::Watched;
+use crate::observe::{Entered, Watched};
 
 /// How far an answer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +92,7 @@ impl Answer {
 
     /// Enters the call's span, if it has one.
     #[inline]
-    pub(super) fn enter(&self) -> Option<EnteredSpan> {
+    pub(super) fn enter(&self) -> Option<Entered> {
         self.watched().and_then(Watched::enter)
     }
 

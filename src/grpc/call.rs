@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use loopswap_rt::deadline_after;
 use tonic::Status;
-use tracing::span::EnteredSpan;
 
 use crate::grpc::admission::Permit;
 use crate::grpc::answer::{Answer, Stage};
@@ -18,7 +17,7 @@ use crate::grpc::inflation::Inflation;
 use crate::grpc::verdict::{deadline_exceeded, judge, read_timeout};
 use crate::grpc::{Admission, CallId, Head, Inbox, Origin, PANICKED, Route, TakesMany, TakesOne, Transport, Work, contained};
 use crate::http2::ErrorCode;
-use crate::observe::{Observer, Watched};
+use crate::observe::{Entered, Observer, Watched};
 use crate::service::Router;
 
 /// A call under way.
@@ -207,8 +206,13 @@ impl Call {
 
     /// The deadline has passed: the handler is dropped, and the client told. It has probably given up by itself.
     pub(crate) fn expire(&mut self) {
+        self.fail(&deadline_exceeded());
+    }
+
+    /// Ends the call with this status: its handler is dropped.
+    pub(crate) fn fail(&mut self, status: &Status) {
         self.close();
-        self.answer.status(&deadline_exceeded());
+        self.answer.status(status);
     }
 
     /// The request's one message, prefix included, which need be neither right nor whole.
@@ -341,7 +345,7 @@ impl Drop for Call {
 
 /// The value of a handler's code, run as a part of its call: it finds the call's deadline and span, and its panic, `None`, stays here.
 #[inline(always)]
-fn inside<T>(deadline: Option<Instant>, span: Option<EnteredSpan>, work: impl FnOnce() -> T) -> Option<T> {
+fn inside<T>(deadline: Option<Instant>, span: Option<Entered>, work: impl FnOnce() -> T) -> Option<T> {
     let within = Within::enter(deadline);
     let value = contained(work);
     drop(within);

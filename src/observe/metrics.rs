@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tonic::Code;
 
+#[cfg(feature = "otel")]
+use crate::observe::Spans;
 use crate::observe::counts::{BOUNDS, MethodCounts, N_CODES, WorkerCounts};
 use crate::observe::process;
 use crate::observe::text::{Text, TextFormat, Type, code_name};
-use crate::server::{Counters, Phase};
+use crate::server::{Counted, Counters, Phase};
 
 /// The metrics of a server, in the text formats of Prometheus: see [`Builder::metrics`](crate::Builder::metrics). Clones are the same.
 ///
@@ -30,6 +32,9 @@ pub(crate) struct Source {
     pub(crate) counters: Arc<Counters>,
     pub(crate) orders: watch::Receiver<Phase>,
     pub(crate) max_connections: usize,
+    /// Spans on their way to a collector.
+    #[cfg(feature = "otel")]
+    pub(crate) exports: Option<Arc<Spans>>,
 }
 
 impl Metrics {
@@ -53,7 +58,11 @@ impl Metrics {
             if let Some(source) = &shared.source {
                 text.family("loopswap_connections_max", Type::Gauge, "Connections that may be open, on all workers together.");
                 text.sample("loopswap_connections_max", &[], source.max_connections);
-                write_limits(&mut text, &source.counters);
+                write_counters(&mut text, &source.counters);
+                #[cfg(feature = "otel")]
+                if let Some(exports) = &source.exports {
+                    write_exports(&mut text, exports);
+                }
             }
         }
         text.family("loopswap_serving", Type::Gauge, "Whether the server serves: 0 before all workers listen, and from the drain's start.");
@@ -184,10 +193,71 @@ fn n_open(worker: &WorkerCounts) -> u64 {
     worker.connections_accepted.get().saturating_sub(n_closed)
 }
 
-/// Writes how often peers have reached each limit.
-fn write_limits(text: &mut Text, counters: &Counters) {
-    text.family("loopswap_limit_reached", Type::Counter, "How often peers have reached each limit of the server.");
-    for (limit, n) in counters.all() {
-        text.sample("loopswap_limit_reached_total", &[("limit", &limit)], n);
+/// Writes all that a server counts for itself, beside its workers' figures.
+fn write_counters(text: &mut Text, counters: &Counters) {
+    for Counted { family, help, label, samples } in counters.families() {
+        text.family(family, Type::Counter, help);
+        let name = format!("{family}_total");
+        for (value, n) in samples {
+            match label {
+                Some(label) => text.sample(&name, &[(label, &value)], n),
+                None => text.sample(&name, &[], n),
+            }
+        }
+    }
+}
+
+/// Writes what became of spans that are exported.
+#[cfg(feature = "otel")]
+fn write_exports(text: &mut Text, exports: &Spans) {
+    text.family("loopswap_spans_waiting", Type::Gauge, "Spans that wait to be exported.");
+    text.sample("loopswap_spans_waiting", &[], exports.n_waiting());
+    text.family("loopswap_spans_exported", Type::Counter, "Spans that have reached the collector.");
+    text.sample("loopswap_spans_exported_total", &[], exports.n_exported());
+    text.family("loopswap_spans_dropped", Type::Counter, "Spans that were dropped, by the reason.");
+    for (why, n) in exports.lost() {
+        text.sample("loopswap_spans_dropped_total", &[("reason", &why.name())], n);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http2::Violation;
+
+    /// Every counter is told, under its own name and no other: each is counted as often as nothing else is.
+    #[test]
+    fn every_counter_of_the_server_is_told() {
+        let counters = Counters::new();
+        let mut wanted = Vec::new();
+        let mut next = 100..;
+        let mut times = |count: &dyn Fn()| {
+            let n = next.next().expect("there is no end to them");
+            (0..n).for_each(|_| count());
+            n
+        };
+        for violation in Violation::ALL {
+            let n = times(&|| counters.count(*violation));
+            wanted.push(format!("loopswap_limit_reached_total{{limit=\"{violation}\"}} {n}"));
+        }
+        #[cfg(feature = "tls")]
+        for refusal in crate::tls::TlsRefusal::ALL {
+            let n = times(&|| counters.count_tls(*refusal));
+            wanted.push(format!("loopswap_tls_refused_total{{reason=\"{}\"}} {n}", refusal.name()));
+        }
+        let n = times(&|| counters.count_stall());
+        wanted.push(format!("loopswap_stalls_total {n}"));
+        let mut text = Text::new(TextFormat::Prometheus);
+        write_counters(&mut text, &counters);
+        let text = text.finish();
+        let told: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(told, wanted);
+    }
+
+    #[test]
+    fn metrics_of_a_server_that_has_not_begun_say_so() {
+        let text = Metrics::new().render(TextFormat::OpenMetrics);
+        assert!(text.contains("\nloopswap_serving 0\n") && text.ends_with("# EOF\n"), "{text}");
+        assert!(!text.contains("loopswap_limit_reached"), "{text}");
     }
 }

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use loopswap_rt::Runtime;
-use tracing::Span;
 
-use crate::grpc::{Head, Kind, Peer, Route};
+use crate::grpc::{Kind, Route};
 use crate::observe::Metrics;
 use crate::observe::counts::{MethodCounts, Name, WorkerCounts};
+#[cfg(feature = "otel")]
+use crate::observe::otlp::{Spans, Tracer};
+use crate::observe::traced::Telling;
 use crate::service::Router;
 
 /// The target of the spans of calls, and of the line that each of them ends with.
@@ -19,9 +21,6 @@ pub(crate) const CALLS: &str = "loopswap::calls";
 
 /// Methods that a worker tells apart. What its services are made of is far below; so it bounds services that answer whatever they are asked.
 const METHODS_MAX: usize = 1000;
-
-/// How much of a path a span has: real ones are shorter, and others may be as long as a header list.
-const PATH_BYTES_MAX: usize = 256;
 
 /// The place of all calls whose method is none that is known.
 pub(super) const UNKNOWN: u32 = 0;
@@ -32,6 +31,9 @@ pub(crate) struct Wanted {
     pub(crate) metrics: Option<Metrics>,
     /// A span each call.
     pub(crate) spans: bool,
+    /// Where spans go that are exported.
+    #[cfg(feature = "otel")]
+    pub(crate) exports: Option<Arc<Spans>>,
 }
 
 /// An observer: one a worker, on its thread.
@@ -42,16 +44,21 @@ pub(crate) struct Observer {
     methods: RefCell<Vec<Arc<MethodCounts>>>,
     /// Where in `methods` a path's is.
     places: RefCell<HashMap<Box<[u8]>, u32>>,
-    spans: bool,
-    runtime: &'static str,
-    worker: usize,
+    telling: Telling,
     clock: Box<dyn Fn() -> Instant>,
 }
 
 impl Observer {
     /// The observer of a worker of this number, on this loop. `None`, if nothing is wanted.
     pub(crate) fn new<R: Runtime>(wanted: &Wanted, runtime: &R, worker: usize, router: &Router) -> Option<Rc<Self>> {
-        if wanted.metrics.is_none() && !wanted.spans {
+        let telling = Telling {
+            runtime: R::NAME,
+            worker,
+            spans: wanted.spans,
+            #[cfg(feature = "otel")]
+            tracer: wanted.exports.clone().map(|exports| Tracer::new(exports, R::NAME, worker)),
+        };
+        if wanted.metrics.is_none() && !telling.is_wanted() {
             return None;
         }
         let counts = Arc::new(WorkerCounts::new(R::NAME, worker));
@@ -60,9 +67,7 @@ impl Observer {
             counts: Arc::clone(&counts),
             methods: RefCell::default(),
             places: RefCell::default(),
-            spans: wanted.spans,
-            runtime: R::NAME,
-            worker,
+            telling,
             clock: {
                 let runtime = runtime.clone();
                 Box::new(move || runtime.now())
@@ -134,18 +139,10 @@ impl Observer {
         (self.clock)()
     }
 
-    /// Whether calls have spans.
+    /// How calls are told of.
     #[inline]
-    pub(super) fn has_spans(&self) -> bool {
-        self.spans
-    }
-
-    /// The span of a call. Without a head it was refused for that.
-    pub(super) fn span(&self, head: Option<&Head>, peer: Option<&Peer>) -> Span {
-        let path = head.map_or(&b""[..], Head::path);
-        let method = String::from_utf8_lossy(&path[..path.len().min(PATH_BYTES_MAX)]);
-        let peer = peer.map(|peer| tracing::field::display(&peer.remote));
-        tracing::info_span!(target: CALLS, "call", %method, peer, loop = self.runtime, worker = self.worker)
+    pub(super) fn telling(&self) -> &Telling {
+        &self.telling
     }
 
     fn find(&self, path: &[u8]) -> Option<u32> {
@@ -165,6 +162,6 @@ impl Observer {
 
 impl std::fmt::Debug for Observer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Observer").field("worker", &self.worker).field("spans", &self.spans).finish_non_exhaustive()
+        f.debug_struct("Observer").field("worker", &self.telling.worker).field("spans", &self.telling.spans).finish_non_exhaustive()
     }
 }

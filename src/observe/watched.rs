@@ -5,20 +5,18 @@
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::{HeaderMap, StatusCode};
 use tonic::Code;
-use tracing::Span;
-use tracing::span::EnteredSpan;
 
 use crate::grpc::{Head, Kind, Peer};
 use crate::http2::ErrorCode;
+use crate::observe::Observer;
 use crate::observe::counts::{Count, MethodCounts};
 use crate::observe::messages::Messages;
 use crate::observe::observer::UNKNOWN;
-use crate::observe::text::code_name;
-use crate::observe::{CALLS, Observer};
+use crate::observe::traced::{Entered, Traced};
 
 /// One call. It is [named](Self::name) before anything is answered.
 pub(crate) struct Watched {
@@ -40,7 +38,7 @@ struct Rest {
     uncounted: Cell<[u64; 2]>,
     /// How far bodies have come, received and sent, of which a part ended within a message.
     bodies: [Cell<Messages>; 2],
-    span: OnceCell<Span>,
+    traced: OnceCell<Traced>,
 }
 
 /// Of the two ways in which messages go.
@@ -67,24 +65,23 @@ impl Watched {
                 self.observer.counts().n_unnamed.add(1);
             }
         }
-        if self.observer.has_spans() {
-            self.open_span(Some(head), head.peer().as_deref());
+        if self.observer.telling().is_wanted() {
+            self.begin_to_tell(Some(head), head.peer().as_deref());
         }
     }
 
     /// The call begins, without a head, because that was too large.
     pub(crate) fn name_none(&self, peer: Option<&Peer>) {
         self.begin(UNKNOWN);
-        if self.observer.has_spans() {
-            self.open_span(None, peer);
+        if self.observer.telling().is_wanted() {
+            self.begin_to_tell(None, peer);
         }
     }
 
-    /// Enters the call's span, if it has one.
+    /// Enters the call's span, if it is told of.
     #[inline]
-    pub(crate) fn enter(&self) -> Option<EnteredSpan> {
-        // The call may be changed meanwhile, so the span is held besides.
-        self.rest.get().and_then(|rest| rest.span.get()).map(|span| span.clone().entered())
+    pub(crate) fn enter(&self) -> Option<Entered> {
+        self.traced().map(Traced::enter)
     }
 
     /// A part of the request's body.
@@ -128,8 +125,8 @@ impl Watched {
         }
         let place = self.place.get().unwrap_or_else(|| self.settle(Some(UNKNOWN)));
         self.observer.with_method(place, |method| method.ended(code, took));
-        if let Some(span) = self.rest.get().and_then(|rest| rest.span.get()) {
-            tell(span, code, took);
+        if let Some(traced) = self.traced() {
+            traced.ended(code, took, place != UNKNOWN);
         }
     }
 
@@ -157,9 +154,14 @@ impl Watched {
         self.observer.with_method(place, |method| method.started.add(1));
     }
 
+    #[inline]
+    fn traced(&self) -> Option<&Traced> {
+        self.rest.get()?.traced.get()
+    }
+
     #[cold]
-    fn open_span(&self, head: Option<&Head>, peer: Option<&Peer>) {
-        let _ = self.rest().span.set(self.observer.span(head, peer));
+    fn begin_to_tell(&self, head: Option<&Head>, peer: Option<&Peer>) {
+        let _ = self.rest().traced.set(self.observer.telling().begin(head, peer));
     }
 
     /// Counts the messages that end in these bytes.
@@ -201,12 +203,6 @@ impl Watched {
         });
         place
     }
-}
-
-/// The line of a call, in its span.
-fn tell(span: &Span, code: Code, took: Duration) {
-    let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    tracing::info!(target: CALLS, parent: span, status = code_name(code), latency_us, "call ended");
 }
 
 fn messages_of(method: &MethodCounts) -> [&Count; 2] {

@@ -7,6 +7,17 @@ use crate::http2::Violation;
 #[cfg(feature = "tls")]
 use crate::tls::TlsRefusal;
 
+/// Counters of one family, as metrics tell them.
+pub(crate) struct Counted {
+    /// Its name, without `_total`.
+    pub(crate) family: &'static str,
+    pub(crate) help: &'static str,
+    /// What tells its counters apart, where there are several.
+    pub(crate) label: Option<&'static str>,
+    /// The label's value, and how often it was counted.
+    pub(crate) samples: Vec<(&'static str, u64)>,
+}
+
 /// A counter for each [`Violation`], of all workers and connections of a server together. Those of HTTP/2 only the native engine counts.
 pub struct Counters {
     violations: [AtomicU64; Violation::ALL.len()],
@@ -46,6 +57,37 @@ impl Counters {
     /// All limits, and how often each was reached.
     pub fn all(&self) -> impl Iterator<Item = (Violation, u64)> {
         Violation::ALL.iter().map(|violation| (*violation, self.get(*violation)))
+    }
+
+    /// All that is counted. Taken apart by its fields, so that one which comes along is told or does not compile.
+    pub(crate) fn families(&self) -> Vec<Counted> {
+        let Self {
+            violations: _,
+            #[cfg(feature = "tls")]
+                tls_refusals: _,
+            stalls: _,
+        } = self;
+        vec![
+            Counted {
+                family: "loopswap_limit_reached",
+                help: "How often peers have reached each limit of the server.",
+                label: Some("limit"),
+                samples: self.all().map(|(violation, n)| (violation.name(), n)).collect(),
+            },
+            #[cfg(feature = "tls")]
+            Counted {
+                family: "loopswap_tls_refused",
+                help: "How often TLS was not agreed with a client, or was broken off, by the reason.",
+                label: Some("reason"),
+                samples: TlsRefusal::ALL.iter().map(|refusal| (refusal.name(), self.tls_refused(*refusal))).collect(),
+            },
+            Counted {
+                family: "loopswap_stalls",
+                help: "How often a worker's loop has stood still.",
+                label: None,
+                samples: vec![("", self.stalls())],
+            },
+        ]
     }
 
     /// The limits that were reached, and how often.

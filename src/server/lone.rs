@@ -32,13 +32,13 @@ impl Lone {
 
     /// As [`new`](Self::new), with calls of this router, which are to be served on this loop, counted.
     pub fn measured<R: Runtime>(limits: Limits, metrics: &Metrics, runtime: &R, router: &Router) -> Self {
-        let wanted = Wanted { metrics: Some(metrics.clone()), spans: false };
+        let wanted = Wanted { metrics: Some(metrics.clone()), ..Wanted::default() };
         Self::with(limits, Observer::new(&wanted, runtime, 0, router))
     }
 
     fn with(limits: Limits, observer: Option<Rc<Observer>>) -> Self {
         let (counters, pulse) = (Arc::new(Counters::new()), Arc::new(Pulse::new()));
-        let house = House::new(limits, &Overload::default(), counters, pulse, observer.clone(), Security::default());
+        let house = House::new(limits, &Overload::default(), counters, pulse, observer.clone(), Security::default(), None);
         Self { phases: Phases::new(observer, None), house }
     }
 

@@ -1,6 +1,8 @@
 //! What a builder is asked for of [`crate::observe`].
 
 use crate::Metrics;
+#[cfg(feature = "otel")]
+use crate::Otlp;
 use crate::server::Builder;
 
 impl Builder {
@@ -34,9 +36,22 @@ impl Builder {
     /// Gives each call a span of `tracing`, which is entered whenever its handler runs, and in it, at the call's end, an event with `status` and `latency_us`.
     ///
     /// Both have the target `loopswap::calls` and the level INFO. The span's name is `call`, its fields `method` (the path, of which 256 bytes), `peer`, `loop`
-    /// and `worker`. What a handler logs is within it, and so are its own spans; a task that it spawns is no part of it. Default: no.
+    /// and `worker`; and `trace_id` and `span_id`, of a call that came with a trace (W3C Trace Context) or whose span is exported. What a handler logs is within it,
+    /// and so are its own spans; a task that it spawns is no part of it. Default: no.
     pub fn call_spans(mut self, wanted: bool) -> Self {
         self.observe.spans = wanted;
+        self
+    }
+
+    /// Exports a span of each call to an OpenTelemetry collector, by a thread that has a loop of the server's sort; which calls, [`Otlp::root_ratio`] and those who call
+    /// decide. A trace that a call brings (W3C Trace Context) goes on, and one begins where it brings none; calls that a handler makes by a
+    /// [`Channel`](crate::client::Channel) belong to it, as children of the handler's span.
+    ///
+    /// The span's attributes are those of OpenTelemetry's conventions for gRPC, and `loopswap.loop` and `loopswap.worker`. No call waits for a collector that is slow
+    /// or away: spans that find no room are dropped, and counted in the metrics. Default: no.
+    #[cfg(feature = "otel")]
+    pub fn otlp(mut self, otlp: Otlp) -> Self {
+        self.otlp = Some(otlp);
         self
     }
 }

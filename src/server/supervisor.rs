@@ -18,6 +18,8 @@ use signal_hook::iterator::Signals;
 use tokio::sync::{oneshot, watch};
 
 use crate::observe::{Endpoint, Observer, Source};
+#[cfg(feature = "otel")]
+use crate::observe::{Exporter, Otlp};
 use crate::pulse::Pulse;
 use crate::server::acceptor::Acceptor;
 use crate::server::health::Health;
@@ -26,6 +28,7 @@ use crate::server::listen::{self, Bound, Doors, SocketFile};
 use crate::server::phase::Phase;
 use crate::server::places::{Places, Share};
 use crate::server::security::{Security, Watch};
+use crate::server::systemd::{Manager, Signs};
 use crate::server::threads::{End, Patience, Report, Teller, Threads, Told};
 use crate::server::watchdog::Watchdog;
 use crate::server::worker::{self, Entrance, Setup};
@@ -44,6 +47,9 @@ pub(super) struct Plan {
     pub(super) health: Option<Health>,
     /// Where metrics are served, if they are.
     pub(super) metrics_address: Option<String>,
+    /// How spans are exported, if they are.
+    #[cfg(feature = "otel")]
+    pub(super) otlp: Option<Otlp>,
 }
 
 /// Ends a running server, from any thread.
@@ -54,6 +60,7 @@ pub struct Handle {
     reports: mpsc::Sender<Report>,
     counters: Arc<Counters>,
     pub(super) security: Security,
+    pub(super) manager: Manager,
     drain_delay: Duration,
 }
 
@@ -86,11 +93,16 @@ impl Handle {
 
     /// Orders a phase. Whether it is a later one than was ordered before.
     pub(super) fn order(&self, phase: Phase) -> bool {
+        let mut is_first = false;
         let is_later = self.orders.send_if_modified(|ordered| {
             let is_later = phase > *ordered;
+            is_first = is_later && *ordered == Phase::Serving;
             *ordered = phase.max(*ordered);
             is_later
         });
+        if is_first {
+            self.manager.tell("STOPPING=1");
+        }
         if is_later {
             // One that is gone waits for nobody.
             let _ = self.reports.send(Report::Ordered(phase));
@@ -101,7 +113,7 @@ impl Handle {
 
 /// A server that runs, in threads of its own. Dropped, it is stopped at once; for its threads is waited as in [`wait`](Self::wait).
 pub struct Running {
-    handle: Handle,
+    pub(super) handle: Handle,
     local_addrs: Vec<Address>,
     n_workers: usize,
     max_connections: usize,
@@ -110,10 +122,16 @@ pub struct Running {
     _watch: Watch,
     /// Removed at the end, behind the threads.
     files: Vec<SocketFile>,
+    /// Exports what the workers have left behind.
+    #[cfg(feature = "otel")]
+    _exporter: Option<Exporter>,
     /// Serves the metrics until all has ended.
     endpoint: Option<Endpoint>,
     /// Until the end.
     _watchdog: Option<Watchdog>,
+    pub(super) pulses: Vec<Arc<Pulse>>,
+    /// Until the end, as well.
+    pub(super) signs: Signs,
 }
 
 impl Running {
@@ -223,7 +241,19 @@ where
     R: Runtime,
     F: AsyncFn(&Worker) -> Result<Started, String> + Send + Sync + 'static,
 {
-    let Plan { doors, n_workers, max_connections, pin_cpus, setup, hook_timeout, drain_delay, health, metrics_address } = plan;
+    let Plan {
+        doors,
+        n_workers,
+        max_connections,
+        pin_cpus,
+        setup,
+        hook_timeout,
+        drain_delay,
+        health,
+        metrics_address,
+        #[cfg(feature = "otel")]
+        otlp,
+    } = plan;
     runtime.probe().map_err(|why| Error::unavailable(R::NAME, why))?;
     let cpus = if pin_cpus { allowed_cpus()? } else { Vec::new() };
     let metrics = setup.observe.metrics.clone();
@@ -232,6 +262,10 @@ where
     }
     // Before the workers, so that it says while they start that they do.
     let endpoint = metrics_address.zip(metrics.clone()).map(|(address, metrics)| Endpoint::start(&address, metrics)).transpose()?;
+    #[cfg(feature = "otel")]
+    let exports = setup.observe.exports.clone();
+    #[cfg(feature = "otel")]
+    let exporter = otlp.zip(exports.clone()).map(|(otlp, exports)| Exporter::start(runtime.clone(), otlp, exports)).transpose()?;
     let threads = Threads::new(Patience { drain_delay, drain_timeout: setup.drain_timeout, hook_timeout });
     let start_hook = Arc::new(start_hook);
     let handle = Handle {
@@ -239,6 +273,7 @@ where
         reports: threads.reports(),
         counters: Arc::clone(&setup.counters),
         security: setup.security.clone(),
+        manager: Manager::default(),
         drain_delay,
     };
     let watch = setup.security.watch()?;
@@ -256,9 +291,13 @@ where
         threads,
         signals: None,
         files: Vec::new(),
+        #[cfg(feature = "otel")]
+        _exporter: exporter,
         endpoint,
         _watchdog: watchdog,
         _watch: watch,
+        pulses: pulses.clone(),
+        signs: None,
     };
 
     // Declared after `running`: on the way out of an error they are dropped first, which ends the workers that wait for their listener.
@@ -300,8 +339,13 @@ where
         let _ = start.send(Entrance { listeners, also_at: mem::take(&mut also), handed, share });
     }
     if let Some(metrics) = &metrics {
-        let (counters, orders) = (Arc::clone(&running.handle.counters), running.handle.orders.subscribe());
-        metrics.attach(Source { counters, orders, max_connections });
+        metrics.attach(Source {
+            counters: Arc::clone(&running.handle.counters),
+            orders: running.handle.orders.subscribe(),
+            max_connections,
+            #[cfg(feature = "otel")]
+            exports,
+        });
     }
     Ok(running)
 }

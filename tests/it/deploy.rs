@@ -188,6 +188,7 @@ fn all_of_deploy_means_the_same_port() {
         ("docker/Dockerfile", &["LOOPSWAP_ADDR=0.0.0.0:9999", "EXPOSE 9999", "--publish 9999:9999"][..]),
         ("kubernetes/loopswap.yaml", &["--addr=[::]:9999", "containerPort: 9999", "port: 9999", "dns:///loopswap:9999"]),
         ("systemd/loopswap.service", &["LOOPSWAP_ADDR=[::]:9999"]),
+        ("systemd/loopswap.socket", &["ListenStream=[::]:9999"]),
         ("envoy/envoy.yaml", &["port_value: 9999"]),
     ] {
         let text = read(format!("deploy/{file}"));

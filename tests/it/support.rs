@@ -22,7 +22,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
 /// The binary, to be given arguments. The environment's own settings are kept away from it.
 pub(crate) fn loopswap() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loopswap"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LOOPSWAP_")) {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LOOPSWAP_") || name.starts_with("OTEL_")) {
         command.env_remove(name);
     }
     command

@@ -1,17 +1,22 @@
 //! `loopswap serve`: the Greeter, and the Blocks of a file, on the loop that is asked for.
 //!
 //! Flags that belong together are in files of their own: `admin` is what the server tells of itself, `care` the life of a connection, `limits` what
-//! one may cost, `overload` when a worker has enough.
+//! one may cost, `overload` when a worker has enough, `observe` and `otlp` what is
+//! seen of its calls.
 
 mod admin;
 mod care;
 mod limits;
 mod listen;
 mod observe;
+#[cfg(feature = "otel")]
+mod otlp;
 mod overload;
 mod reflection;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "grpc-web")]
+mod web;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -77,6 +82,10 @@ pub(super) struct Args {
     #[command(flatten)]
     observe: Observe,
 
+    #[cfg(feature = "otel")]
+    #[command(flatten)]
+    otlp: otlp::OtlpArgs,
+
     /// What to log on standard error: error, warn, info, debug, trace, or directives of tracing-subscriber.
     #[arg(long, env = "LOOPSWAP_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -103,6 +112,10 @@ pub(super) struct Args {
     #[cfg(feature = "tls")]
     #[command(flatten)]
     tls: tls::TlsArgs,
+
+    #[cfg(feature = "grpc-web")]
+    #[command(flatten)]
+    web: web::WebArgs,
 }
 
 /// The engines' words.
@@ -180,6 +193,10 @@ fn serve(args: &Args) -> Result<(), Error> {
         .overload(overload);
     #[cfg(feature = "tls")]
     let builder = args.tls.configure(builder)?;
+    #[cfg(feature = "grpc-web")]
+    let builder = args.web.configure(builder)?;
+    #[cfg(feature = "otel")]
+    let builder = args.otlp.configure(builder)?;
     let builder = args.listen.configure(args.observe.apply(args.admin.configure(builder)))?;
     let mut running = builder.start(event_loop, move |worker| {
         let router = Router::new().add(GreeterServer::new(Hello).max_decoding_message_size(message_bytes_max));
@@ -213,6 +230,7 @@ fn serve(args: &Args) -> Result<(), Error> {
         // Nobody may be reading; that is no reason not to serve.
         let _ = writeln!(io::stdout(), "{line}");
     }
+    running.notify_systemd();
     let handle = running.handle();
     let ended = running.wait();
     for (limit, n) in handle.counters().reached() {

@@ -15,7 +15,7 @@ pub(super) struct Observe {
     pub(super) log_calls: bool,
 }
 
-const HEADING: &str = "Seeing inside";
+pub(super) const HEADING: &str = "Seeing inside";
 
 impl Observe {
     /// Has the server do so.

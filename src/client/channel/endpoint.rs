@@ -42,6 +42,7 @@ pub struct Endpoint {
     pub(super) waits_for_ready: bool,
     pub(super) waiting_max: usize,
     pub(super) inherits_deadlines: bool,
+    pub(super) inherits_trace: bool,
 }
 
 /// Where the server is.
@@ -113,6 +114,7 @@ impl Endpoint {
             waits_for_ready: false,
             waiting_max: 16_384,
             inherits_deadlines: true,
+            inherits_trace: true,
         })
     }
 
@@ -189,6 +191,13 @@ impl Endpoint {
     /// Whether a call that a handler makes ends with the handler's own deadline at the latest, and tells its server so. Default: yes.
     pub fn inherit_deadlines(mut self, inherit: bool) -> Self {
         self.inherits_deadlines = inherit;
+        self
+    }
+
+    /// Whether a call that a handler makes tells its server the trace of the handler's own call ([`current_trace`](crate::current_trace)), in `traceparent` and
+    /// `tracestate`. Metadata of these names that a call has already stays as it is. Default: yes.
+    pub fn inherit_trace(mut self, inherit: bool) -> Self {
+        self.inherits_trace = inherit;
         self
     }
 

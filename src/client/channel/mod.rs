@@ -25,7 +25,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::Request;
+use http::{HeaderMap, HeaderName, Request};
 use loopswap_rt::{OnThread, deadline_after, now, sleep};
 use tonic::Status;
 use tonic::body::Body;
@@ -33,6 +33,7 @@ use tower_service::Service;
 
 use crate::Error;
 use crate::grpc::{current_deadline, parse_timeout};
+use crate::observe::current_trace;
 
 pub use endpoint::Endpoint;
 pub use response::{ResponseBody, ResponseFuture};
@@ -41,6 +42,9 @@ use exchange::Exchange;
 use outgoing::{GRPC_TIMEOUT, Outgoing};
 use response::{Caller, elsewhere};
 use shared::Shared;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// A channel to a server, on the loop of the thread that made it: see the [module](crate::client).
 ///
@@ -114,7 +118,7 @@ impl Channel {
 
     fn begin(&self, request: Request<Body>) -> Result<Caller, Status> {
         let shared = self.shared()?;
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let now = now();
         let asked = match head.headers.get(GRPC_TIMEOUT) {
             Some(value) => Some(parse_timeout(value.as_bytes()).ok_or_else(|| {
@@ -125,10 +129,23 @@ impl Channel {
         let timeout = asked.into_iter().chain(shared.timeout()).min();
         let inherited = if shared.endpoint.inherits_deadlines { current_deadline() } else { None };
         let deadline = timeout.map(|timeout| deadline_after(now, timeout)).into_iter().chain(inherited).min();
+        if shared.endpoint.inherits_trace {
+            tell_trace(&mut head.headers);
+        }
         let exchange = Exchange::new(Outgoing::new(head, body), deadline);
         shared.submit(Rc::clone(&exchange))?;
         let deadline = deadline.map(|deadline| sleep(deadline.saturating_duration_since(now)));
         Ok(Caller { shared: Rc::clone(shared), exchange, deadline })
+    }
+}
+
+/// Tells whose part the call is, where it is one of a call that has a trace and says nothing of it itself.
+fn tell_trace(fields: &mut HeaderMap) {
+    let Some(trace) = current_trace() else { return };
+    if !fields.contains_key(TRACEPARENT) {
+        fields.insert(TRACEPARENT, trace.traceparent());
+        fields.remove(TRACESTATE);
+        trace.tracestate().map(|state| fields.insert(TRACESTATE, state));
     }
 }
 

@@ -16,7 +16,7 @@ mod leaving;
 mod limits;
 mod lost;
 mod misbehaving;
-mod nested;
+pub(crate) mod nested;
 mod peer;
 mod requests;
 

@@ -6,7 +6,7 @@ use loopswap::client::{Channel, Endpoint};
 use loopswap::greeter::stock::greeter_server::{Greeter as TonicGreeter, GreeterServer as TonicGreeterServer};
 use loopswap::greeter::{Greeter, GreeterClient, GreeterServer, HelloReply, HelloRequest};
 use loopswap::rt::Worker;
-use loopswap::{Request, Response, Router, Server, Status, current_deadline};
+use loopswap::{Builder, Request, Response, Router, Server, Status, current_deadline, current_trace};
 use rustix::process::Signal;
 use tonic::Code;
 
@@ -20,6 +20,9 @@ crate::on_every_loop!(
     a_deadline_stays_here_when_it_is_told_to,
     a_deadline_is_that_of_its_call_alone,
     a_cancelled_call_cancels_what_it_has_called,
+    the_trace_goes_onward,
+    a_trace_is_that_of_its_call_alone,
+    without_spans_no_trace_is_looked_at,
     the_example_relays,
     the_example_outlives_its_upstream,
 );
@@ -45,7 +48,12 @@ impl TonicGreeter for Relay {
 
 /// A relay to `upstream`, as a local service or as one of tonic's, on this loop and engine.
 fn relay(runtime: &str, engine: &str, is_tonics: bool, upstream: Endpoint) -> Hosted {
-    let server = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine.parse().expect("an engine"));
+    relay_by(Server::builder(), runtime, engine, is_tonics, upstream)
+}
+
+/// The same, with these settings.
+pub(crate) fn relay_by(server: Builder, runtime: &str, engine: &str, is_tonics: bool, upstream: Endpoint) -> Hosted {
+    let server = server.listen("127.0.0.1:0").workers(1).http2(engine.parse().expect("an engine"));
     host_with(server, runtime, async move |_: &Worker| {
         let channel = upstream.clone().connect_lazy().expect("a loop runs");
         let relay = Relay { upstream: GreeterClient::new(channel.clone()) };
@@ -54,7 +62,7 @@ fn relay(runtime: &str, engine: &str, is_tonics: bool, upstream: Endpoint) -> Ho
     })
 }
 
-fn each_way(mut case: impl FnMut(&'static str, bool)) {
+pub(crate) fn each_way(mut case: impl FnMut(&'static str, bool)) {
     for engine in ["native", "hyper"] {
         for is_tonics in [false, true] {
             case(engine, is_tonics);
@@ -175,6 +183,91 @@ fn a_cancelled_call_cancels_what_it_has_called(runtime: &'static str) {
             }
         });
     });
+}
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// A server whose reply is what it was told of the trace.
+fn tells_trace(runtime: &str) -> Hosted {
+    struct Told;
+    impl Greeter for Told {
+        async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+            let all = |name| request.metadata().get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>().join(" & ");
+            Ok(Response::new(HelloReply { message: format!("{}, {}", all("traceparent"), all("tracestate")) }))
+        }
+    }
+    host(Server::builder().listen("127.0.0.1:0").workers(1), runtime, |_| GreeterServer::new(Told))
+}
+
+/// What the upstream is told of a call that came with these.
+pub(crate) fn trace_told(relay: &Hosted, fields: &[(&'static str, &'static str)]) -> String {
+    let mut request = tonic::Request::new(HelloRequest { name: "Joe".into(), sleep_millisecond: 0 });
+    for (name, value) in fields {
+        request.metadata_mut().append(*name, value.parse().expect("a value"));
+    }
+    let addr = relay.local_addr().as_tcp().expect("it listens on TCP");
+    block_on(async { client(addr).await.say_hello(request).await.expect("it answers").into_inner().message })
+}
+
+/// As it came: a server that exports no spans has none of its own to be a parent.
+fn the_trace_goes_onward(runtime: &'static str) {
+    each_way(|engine, is_tonics| {
+        let upstream = tells_trace(runtime);
+        let to = super::endpoint(upstream.local_addr());
+        let relay = relay_by(Server::builder().call_spans(true), runtime, engine, is_tonics, to.clone());
+        assert_eq!(trace_told(&relay, &[]), ", ", "{engine}");
+        assert_eq!(trace_told(&relay, &[("traceparent", TRACE)]), format!("{TRACE}, "), "{engine}");
+        let all = [("tracestate", "a=1"), ("traceparent", TRACE), ("tracestate", "b=2,c=3")];
+        assert_eq!(trace_told(&relay, &all), format!("{TRACE}, a=1,b=2,c=3"), "{engine}");
+        // What cannot be read is as good as nothing; a state without a trace means nothing, and one that is no good is left out.
+        assert_eq!(trace_told(&relay, &[("traceparent", "00-0-0-01"), ("tracestate", "a=1")]), ", ", "{engine}");
+        assert_eq!(trace_told(&relay, &[("traceparent", TRACE), ("tracestate", "A=1")]), format!("{TRACE}, "), "{engine}");
+        let silent = relay_by(Server::builder().call_spans(true), runtime, engine, is_tonics, to.inherit_trace(false));
+        assert_eq!(trace_told(&silent, &[("traceparent", TRACE)]), ", ", "{engine}");
+    });
+}
+
+/// Two calls in turn on one worker, each polled between the other's polls: each sees its own trace, and tasks see none.
+fn a_trace_is_that_of_its_call_alone(runtime: &'static str) {
+    struct Says;
+    impl Greeter for Says {
+        async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+            let message = format!("{:?}", loopswap::rt::spawn_local(async { current_trace() }).await.expect("no panic"));
+            let own = request.metadata().get("traceparent").map(|value| value.to_str().unwrap().to_owned());
+            for _ in 0..20 {
+                loopswap::rt::sleep(Duration::from_millis(1)).await;
+                let current = current_trace().map(|trace| trace.to_string());
+                if current != own || current_trace().map(|trace| trace.to_string()) != own {
+                    return Err(Status::internal(format!("{current:?}, not {own:?}")));
+                }
+            }
+            Ok(Response::new(HelloReply { message }))
+        }
+    }
+    for engine in ["native", "hyper"] {
+        let server = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine.parse().expect("an engine")).call_spans(true);
+        let server = host(server, runtime, |_| GreeterServer::new(Says));
+        block_on(async {
+            let client = client(server.local_addr().as_tcp().unwrap()).await;
+            let calls = (0..6).map(|n| {
+                let mut client = client.clone();
+                let mut request = tonic::Request::new(HelloRequest { name: "Joe".into(), sleep_millisecond: 0 });
+                if n % 3 > 0 {
+                    request.metadata_mut().insert("traceparent", TRACE.replace("4bf9", &format!("000{n}")).parse().unwrap());
+                }
+                async move { client.say_hello(request).await.expect("each sees its own").into_inner().message }
+            });
+            for message in futures_util::future::join_all(calls).await {
+                assert_eq!(message, "None", "{engine}: a task is no part of its call");
+            }
+        });
+    }
+}
+
+fn without_spans_no_trace_is_looked_at(runtime: &'static str) {
+    let upstream = tells_trace(runtime);
+    let relay = relay(runtime, "native", false, super::endpoint(upstream.local_addr()));
+    assert_eq!(trace_told(&relay, &[("traceparent", TRACE)]), ", ");
 }
 
 fn the_example_relays(runtime: &'static str) {

@@ -68,7 +68,9 @@ fn are_what_was_called_while_they_are_scraped(runtime: &str, engine: &str) {
         assert_eq!(handled(&found, code), each, "{code}");
     }
     assert_eq!(found.sum("grpc_server_started_total", &METHOD), 3.0 * each);
-    assert_eq!(found.sum("grpc_server_msg_received_total", &METHOD), 3.0 * each);
+    // On a busy machine the message of a late call may come behind its deadline.
+    let n_received = found.sum("grpc_server_msg_received_total", &METHOD);
+    assert!((2.0 * each..=3.0 * each).contains(&n_received), "{n_received}");
     assert_eq!(found.sum("grpc_server_msg_sent_total", &METHOD), each);
     // Of the deadlines alone: they take 5 ms and more.
     let within = |le: &str| found.sum("grpc_server_handling_seconds_bucket", &[&METHOD[..], &[("le", le)]].concat());

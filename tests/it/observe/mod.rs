@@ -6,3 +6,6 @@ mod limits;
 mod logs;
 mod ready;
 mod scrape;
+
+#[cfg(feature = "otel")]
+pub(crate) use scrape::{metrics_addr, scrape};

@@ -21,7 +21,7 @@ pub(super) fn serve_measured_by(n_workers: usize, runtime: &str, engine: &str, a
 }
 
 /// Where a server has said that its metrics are.
-pub(super) fn metrics_addr(served: &Served) -> SocketAddr {
+pub(crate) fn metrics_addr(served: &Served) -> SocketAddr {
     let line = served.stderr().wait_for("metrics at http://").expect("it says where");
     let (_, rest) = line.split_once("http://").expect("an address");
     rest.split('/').next().expect("an address").parse().expect("an address")
@@ -60,12 +60,12 @@ type Labels = BTreeMap<String, String>;
 
 /// All metrics at a time.
 #[derive(Debug, Default)]
-pub(super) struct Metrics {
+pub(crate) struct Metrics {
     pub(super) samples: Vec<(String, Labels, f64)>,
 }
 
 /// The metrics as they are now.
-pub(super) fn scrape(addr: SocketAddr) -> Metrics {
+pub(crate) fn scrape(addr: SocketAddr) -> Metrics {
     let answer = get(addr, "/metrics");
     assert_eq!(answer.status, 200);
     assert_eq!(answer.fields["content-type"], "text/plain; version=0.0.4; charset=utf-8");
@@ -102,7 +102,7 @@ impl Metrics {
     }
 
     /// The sum of the samples of this name that have these labels.
-    pub(super) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.of(name, labels).map(|(_, value)| value).sum()
     }
 

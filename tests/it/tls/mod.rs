@@ -9,10 +9,10 @@
 
 mod calls;
 mod channel;
-mod client;
+pub(crate) mod client;
 mod drain;
 mod mutual;
-mod pki;
+pub(crate) mod pki;
 mod refused;
 mod reload;
 mod usage;
@@ -26,13 +26,13 @@ use crate::support::{Served, serve};
 use pki::{Identity, Pki, read};
 
 /// Starts `loopswap serve` with this certificate, and these arguments besides.
-fn serve_tls(runtime: &str, engine: &str, identity: &Identity, args: &[&str]) -> Served {
+pub(crate) fn serve_tls(runtime: &str, engine: &str, identity: &Identity, args: &[&str]) -> Served {
     let (certificate, key) = (identity.certificate.to_str().expect("UTF-8"), identity.key.to_str().expect("UTF-8"));
     serve(runtime, &[&["--http2", engine, "--tls-cert", certificate, "--tls-key", key], args].concat())
 }
 
 /// What tonic's client trusts.
-fn trusting(pki: &Pki) -> ClientTlsConfig {
+pub(crate) fn trusting(pki: &Pki) -> ClientTlsConfig {
     ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(&pki.ca())))
 }
 
@@ -46,6 +46,6 @@ async fn connect(addr: SocketAddr, tls: ClientTlsConfig) -> Result<Channel, toni
 }
 
 /// A client of tonic's, which is connected.
-async fn greeter(addr: SocketAddr, tls: ClientTlsConfig) -> GreeterClient<Channel> {
+pub(crate) async fn greeter(addr: SocketAddr, tls: ClientTlsConfig) -> GreeterClient<Channel> {
     GreeterClient::new(connect(addr, tls).await.expect("TLS is agreed"))
 }
