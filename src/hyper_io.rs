@@ -135,8 +135,8 @@ impl<C: Connection, O: FnMut(Passing<'_>) + Unpin> Write for HyperIo<C, O> {
         match self.connection.shutdown(Shutdown::Write) {
             // The peer was faster.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
-            // TLS says goodbye first.
-            Ok(()) => self.poll_sent(cx),
+            // TLS says goodbye first; a peer that is gone does not hear it.
+            Ok(()) => self.poll_sent(cx).map(|_| Ok(())),
             Err(error) => Poll::Ready(Err(error)),
         }
     }

@@ -115,6 +115,10 @@ impl Session {
                 Stage::Refused => return Ok(()),
             }
         }
+        if let Stage::Talking(connection) = &mut self.stage {
+            // A large record has made rustls's buffer large. It becomes small again before the next is read: so that is begun now.
+            let _ = connection.read_tls(&mut NothingYet);
+        }
         Ok(())
     }
 
@@ -199,10 +203,20 @@ impl Session {
 
     /// Adds the bytes that are to go to the peer.
     pub(super) fn write_to(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.ahead);
+        // Its memory is not needed again.
+        out.append(&mut std::mem::take(&mut self.ahead));
         if let Stage::Talking(connection) = &mut self.stage {
             send(connection, out);
         }
+    }
+}
+
+/// A peer of whom nothing has come.
+struct NothingYet;
+
+impl io::Read for NothingYet {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
     }
 }
 

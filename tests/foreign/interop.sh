@@ -51,23 +51,32 @@ with_details() {
   stop "$name"
 }
 
-# grpc_go COLUMN: those of grpc-go's cases that want neither TLS nor credentials, and those of compression.
-grpc_go() {
-  local test_case
-  for test_case in empty_unary large_unary client_streaming server_streaming ping_pong empty_stream timeout_on_sleeping_server \
-    cancel_after_begin cancel_after_first_response custom_metadata status_code_and_message special_status_message unimplemented_method \
-    unimplemented_service rpc_soak channel_soak; do
+# grpc_go_cases COLUMN CASE ...: of the matrix; that of `grpc-go-tls`, which is not shown, trusts gRPC's test CA.
+grpc_go_cases() {
+  local column=$1 test_case
+  local -a flags=(--use_tls=false)
+  [ "$column" != grpc-go-tls ] || flags=(--use_tls=true --use_test_ca=true --server_host_override=foo.test.google.fr)
+  shift
+  for test_case in "$@"; do
     # A soak call of it may take a second by default, which is little on a busy machine.
-    if timeout 60 "$tools/bin/client" --use_tls=false --server_host="${addr%:*}" --server_port="${addr##*:}" --test_case="$test_case" \
+    if timeout 60 "$tools/bin/client" "${flags[@]}" --server_host="${addr%:*}" --server_port="${addr##*:}" --test_case="$test_case" \
       --soak_iterations=20 --soak_per_iteration_max_acceptable_latency_ms=20000 --soak_overall_timeout_seconds=50 >"$work/grpc-go" 2>&1; then
       passed "$name: grpc-go: $test_case"
-      cell "$1" "$test_case" "$loop" "$engine" ok
+      cell "$column" "$test_case" "$loop" "$engine" ok
     else
       failed "$name: grpc-go: $test_case"
-      cell "$1" "$test_case" "$loop" "$engine" FAIL
+      cell "$column" "$test_case" "$loop" "$engine" FAIL
       tail -n 20 "$work/grpc-go"
     fi
   done
+}
+
+# grpc_go COLUMN: those of grpc-go's cases that want neither TLS nor credentials, and those of compression.
+grpc_go() {
+  local test_case
+  grpc_go_cases "$1" empty_unary large_unary client_streaming server_streaming ping_pong empty_stream timeout_on_sleeping_server \
+    cancel_after_begin cancel_after_first_response custom_metadata status_code_and_message special_status_message unimplemented_method \
+    unimplemented_service rpc_soak channel_soak
   timeout 120 "$tools/bin/compressed" "$addr" >"$work/compressed" 2>&1 || true
   for test_case in client_compressed_unary server_compressed_unary client_compressed_streaming server_compressed_streaming; do
     if grep -qx "ok   $test_case" "$work/compressed"; then

@@ -29,6 +29,7 @@ check_tools() {
   for tool in h2load nghttp; do
     type -P "$tool" >/dev/null || die "$tool is missing; install Debian's nghttp2-client (apt-get install nghttp2-client)"
   done
+  type -P openssl >/dev/null || die "openssl is missing; install it (apt-get install openssl)"
   type -P nginx >/dev/null || die 'nginx is missing; install it (Debian: apt-get install nginx-light)'
   type -P python3 >/dev/null || die "python3 is missing; install it (apt-get install python3 python3-venv)"
   type -P go >/dev/null || die "go is missing; install Go, at least the version that tests/foreign/tools/go.mod names (https://go.dev/dl)"

@@ -3,7 +3,9 @@
 //! * `calls`: every kind of call, large messages, slow readers, by tonic's client; descriptors.
 //! * `mutual`: clients' certificates, good ones and others, and what services learn of them.
 //! * `refused`: what is no TLS, or not the TLS that is wanted: refused with an alert, counted, and no harm to anybody else.
-//! * `reload`: new certificates without a restart. `drain`: goodbyes. `channel`: our own client. `usage`: files and flags that are no good.
+//! * `reload`: new certificates without a restart. `drain`: drains. `goodbye`: the last words of either side. `channel`: our own client. `usage`: files and flags
+//!   that are no good.
+//! * `strain`: both directions full, over small socket buffers.
 //!
 //! `pki` makes the certificates; `client` is a client that can do wrong.
 
@@ -11,10 +13,12 @@ mod calls;
 mod channel;
 pub(crate) mod client;
 mod drain;
+mod goodbye;
 mod mutual;
 pub(crate) mod pki;
 mod refused;
 mod reload;
+mod strain;
 mod usage;
 
 use std::net::SocketAddr;
@@ -23,7 +27,8 @@ use loopswap::greeter::GreeterClient;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::support::{Served, serve};
-use pki::{Identity, Pki, read};
+pub(crate) use pki::Pki;
+use pki::{Identity, read};
 
 /// Starts `loopswap serve` with this certificate, and these arguments besides.
 pub(crate) fn serve_tls(runtime: &str, engine: &str, identity: &Identity, args: &[&str]) -> Served {
