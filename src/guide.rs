@@ -20,6 +20,10 @@ mod deploy {}
 #[doc = include_str!("../docs/guide/tls.md")]
 mod tls {}
 
+#[cfg(feature = "grpc-web")]
+#[doc = include_str!("../docs/guide/browsers.md")]
+mod browsers {}
+
 #[doc = include_str!("../docs/guide/overload.md")]
 mod overload {}
 

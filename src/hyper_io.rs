@@ -43,6 +43,17 @@ impl<C: Connection, O: FnMut(Passing<'_>) + Unpin> HyperIo<C, O> {
         Self { connection, received: Vec::new(), received_at: 0, spare: Vec::new(), observe }
     }
 
+    /// Waits for bytes that hyper has not asked for, and keeps them for it. Returns how many came: none, when the peer has said its last.
+    #[cfg(feature = "grpc-web")]
+    pub(crate) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Self { connection, received, observe, .. } = self;
+        connection.poll_receive(cx, |bytes| {
+            observe(Passing::In(bytes));
+            received.extend_from_slice(bytes);
+            bytes.len()
+        })
+    }
+
     /// Waits for the send under way, if there is one.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.connection.is_sending() {
@@ -124,8 +135,8 @@ impl<C: Connection, O: FnMut(Passing<'_>) + Unpin> Write for HyperIo<C, O> {
         match self.connection.shutdown(Shutdown::Write) {
             // The peer was faster.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
-            // TLS says goodbye first.
-            Ok(()) => self.poll_sent(cx),
+            // TLS says goodbye first; a peer that is gone does not hear it.
+            Ok(()) => self.poll_sent(cx).map(|_| Ok(())),
             Err(error) => Poll::Ready(Err(error)),
         }
     }

@@ -68,6 +68,8 @@ pub use http2::Limits;
 pub use observe::Otlp;
 pub use observe::{Metrics, TextFormat, TraceContext, current_trace};
 pub use registry::{EventLoop, Loop, PassedOver, UseLoop};
+#[cfg(feature = "grpc-web")]
+pub use server::GrpcWeb;
 #[doc(hidden)]
 pub use server::Lone;
 pub use server::{Balance, Builder, Counters, Handle, Health, Http2, Overload, Running, Server, ServingStatus, Started};

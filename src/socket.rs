@@ -17,6 +17,17 @@ pub(crate) enum Socket<C> {
     Tls(Box<TlsConnection<C>>),
 }
 
+impl<C> Socket<C> {
+    /// Whether something is to be said before it is closed, which [`shutdown`](Connection::shutdown) says: TLS's close_notify (RFC 8446, 6.1).
+    pub(crate) fn has_last_word(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => true,
+        }
+    }
+}
+
 /// Does the same on either.
 macro_rules! on_either {
     ($socket:expr, $connection:ident => $what:expr) => {

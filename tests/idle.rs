@@ -1,9 +1,10 @@
 //! What a connection holds on the heap when it has made a call and is idle since, counted by the allocator: on the loop in memory, without what that loop itself
-//! holds for it; and on each real one, with its task's header and its socket's registration.
+//! holds for it; and on each real one, with its task's header and its socket's registration, without TLS and with it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,13 +13,25 @@ use loopswap::greeter::{GreeterServer, Hello};
 use loopswap::rt::Connection as _;
 use loopswap::{Http2, Limits, Lone, Loop, Router, Server};
 use loopswap_memory::{Memory, MemoryConnection, Peer, World, pair};
+use rustls::client::Resumption;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use pki::{Identity, Pki};
+
+#[allow(dead_code, reason = "the suite wants more of it")]
+#[path = "it/tls/pki.rs"]
+mod pki;
 
 /// Bytes. A change that needs more has to say why; one that needs less lowers it. Of these, 58 are the entry of `grpc-accept-encoding` in the encoder's table,
 /// which a client that names encodings is answered with.
 const IDLE_BYTES_MAX: usize = 1600;
 
-/// The same of the loops, with what they add.
-const LOOPS: [(&str, usize); 3] = [("tokio", 2112), ("tokio-uring", 2048), ("glommio", 3072)];
+/// The same of the loops, with what they add; and with mutual TLS. Of that, 4096 bytes are rustls's buffer for what arrives, 1168 its connection, 1120 its keys, and twice
+/// 316 the client's certificate, for rustls and for services.
+const LOOPS: [(&str, usize, usize); 3] = [("tokio", 2112, 10_900), ("tokio-uring", 2048, 10_900), ("glommio", 3072, 11_800)];
 
 /// How long the loops may take to give back what calls had taken.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -91,6 +104,13 @@ fn call(id: u32) -> Vec<u8> {
     out
 }
 
+/// One of a type that nobody knows (RFC 9113, 4.1): it makes records large, and HTTP/2 keeps nothing of it.
+fn large_frame() -> Vec<u8> {
+    let mut out = Vec::new();
+    frame(&mut out, 0xff, 0, 0, &[0; 16_384]);
+    out
+}
+
 /// Bytes that each of `N` connections holds after a call and a while, when they have so many tasks with a timer in common; then they make another call, to
 /// which `is_answer` says yes.
 fn held(n_shared: usize, serve: impl Fn(&World, MemoryConnection), is_answer: impl Fn(&[u8]) -> bool) -> usize {
@@ -125,9 +145,11 @@ fn held(n_shared: usize, serve: impl Fn(&World, MemoryConnection), is_answer: im
 #[test]
 fn an_idle_connection_holds_little() {
     in_memory();
-    for (runtime, bytes_max) in LOOPS {
+    let pki = Pki::new("CA");
+    for (runtime, bytes_max, tls_bytes_max) in LOOPS {
         if let Ok(event_loop) = Loop::choose(runtime) {
-            on(event_loop, bytes_max);
+            on(event_loop.clone(), None, bytes_max);
+            on(event_loop, Some(&pki), tls_bytes_max);
         }
     }
 }
@@ -158,24 +180,29 @@ fn in_memory() {
     assert!(own <= IDLE_BYTES_MAX, "an idle connection holds {own} bytes, more than {IDLE_BYTES_MAX}");
 }
 
-fn on(event_loop: Loop, bytes_max: usize) {
-    let name = event_loop.name();
+/// On a real loop; with TLS, if there is a CA.
+fn on(event_loop: Loop, pki: Option<&Pki>, bytes_max: usize) {
+    let name = format!("{}{}", event_loop.name(), if pki.is_some() { " with TLS" } else { "" });
     let start = |_: &loopswap::rt::Worker| GreeterServer::new(Hello);
-    let running = Server::builder().listen("127.0.0.1:0").workers(1).start(event_loop, start).expect("the loop runs here");
-    let address = running.local_addr().to_string();
-    let request = [opening(), call(1)].concat();
+    let builder = Server::builder().listen("127.0.0.1:0").workers(1);
+    let builder = match pki {
+        Some(pki) => builder.tls(pki.server().tls().client_ca_file(pki.ca())),
+        None => builder,
+    };
+    let running = builder.start(event_loop, start).expect("the loop runs here");
+    let address = running.local_addr().as_tcp().expect("TCP");
+    let tls = pki.map(|pki| config(pki, &pki.client("Alice")));
     let open = || {
-        let mut stream = TcpStream::connect(&address).expect("it listens");
+        let mut stream = TcpStream::connect(address).expect("it listens");
         stream.set_read_timeout(Some(SETTLE_TIMEOUT)).expect("a duration that is not zero");
-        stream.write_all(&request).expect("the server takes it");
-        let (mut answer, mut buffer) = (Vec::new(), [0; 1024]);
-        while !answer.windows(11).any(|window| window == b"Hello, you!") {
-            match stream.read(&mut buffer) {
-                Ok(0) => panic!("{name}: the server closed the connection"),
-                Ok(n) => answer.extend_from_slice(&buffer[..n]),
-                // A thread that has had a ring, if only to try one, is interrupted when that ends.
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => panic!("{name}: no answer: {error}"),
+        match &tls {
+            None => greeted(&name, &mut stream, &[opening(), call(1)]),
+            Some(config) => {
+                let session = ClientConnection::new(Arc::clone(config), address.ip().into()).expect("a configuration that works");
+                let mut tls = StreamOwned::new(session, stream);
+                greeted(&name, &mut tls, &[opening(), large_frame(), call(1)]);
+                // The client's session is not counted: the socket alone stays.
+                return tls.sock;
             }
         }
         stream
@@ -191,6 +218,37 @@ fn on(event_loop: Loop, bytes_max: usize) {
     running.handle().stop();
     // Connections were cut, if the worker has not seen them close.
     let _ = running.wait();
+}
+
+/// Makes a call with this.
+fn greeted(name: &str, stream: &mut (impl Read + Write), request: &[Vec<u8>]) {
+    stream.write_all(&request.concat()).expect("the server takes it");
+    let (mut answer, mut buffer) = (Vec::new(), [0; 1024]);
+    while !answer.windows(11).any(|window| window == b"Hello, you!") {
+        match stream.read(&mut buffer) {
+            Ok(0) => panic!("{name}: the server closed the connection"),
+            Ok(n) => answer.extend_from_slice(&buffer[..n]),
+            // A thread that has had a ring, if only to try one, is interrupted when that ends.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => panic!("{name}: no answer: {error}"),
+        }
+    }
+}
+
+/// Of a client that shows a certificate, and keeps no sessions.
+fn config(pki: &Pki, identity: &Identity) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(pki.ca()).expect("PEM")).expect("a CA");
+    let certificate = CertificateDer::from_pem_file(&identity.certificate).expect("PEM");
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions of ring's")
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![certificate], PrivateKeyDer::from_pem_file(&identity.key).expect("PEM"))
+        .expect("they fit");
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.resumption = Resumption::disabled();
+    Arc::new(config)
 }
 
 /// The live bytes when they have not changed for a second.

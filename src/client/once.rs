@@ -62,5 +62,7 @@ pub(crate) async fn call_once<R: Runtime>(
         }
     });
     let reply = timeout(allowed, reply).await.unwrap_or_else(|_| Err(late(allowed)));
-    Ok((reply, runtime.now().saturating_duration_since(start)))
+    let took = runtime.now().saturating_duration_since(start);
+    channel.close().await;
+    Ok((reply, took))
 }

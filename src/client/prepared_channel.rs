@@ -1,11 +1,13 @@
 //! A connection to a server, and the calls on it.
 
+use std::future::poll_fn;
 use std::io;
+use std::net::Shutdown;
 use std::rc::Rc;
-use std::task::{Context, Poll};
-use std::time::Instant;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
-use loopswap_rt::{Connection as _, Runtime};
+use loopswap_rt::{Connection as _, Runtime, timeout};
 use tonic::Status;
 
 use crate::Error;
@@ -23,6 +25,9 @@ const UNSENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A send buffer that has grown beyond this is given up.
 const SPARE_BYTES_MAX: usize = 256 * 1024;
+
+/// How long TLS's goodbye may take to a server that does not read. 1 s.
+const GOODBYE_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// A call to be made, or under way.
 #[derive(Clone, Copy, Debug)]
@@ -223,6 +228,17 @@ impl<C: loopswap_rt::Connection> PreparedChannel<C> {
             ended(call.ticket, Ended::Failed(late(self.call.timeout())), now);
         }
         next
+    }
+
+    /// Closes it, behind TLS's goodbye where that is spoken (RFC 8446, 6.1). A server that does not take it is not waited for.
+    pub(crate) async fn close(mut self) {
+        if self.connection.has_last_word() && self.connection.shutdown(Shutdown::Write).is_ok() {
+            let said = poll_fn(|cx| {
+                while self.connection.is_sending() && ready!(self.connection.poll_send(cx)).0.is_ok() {}
+                Poll::Ready(())
+            });
+            let _ = timeout(GOODBYE_TIME_MAX, said).await;
+        }
     }
 
     /// Looks after the send under way.

@@ -196,8 +196,13 @@ impl Call {
 
     /// The deadline has passed: the handler is dropped, and the client told. It has probably given up by itself.
     pub(crate) fn expire(&mut self) {
+        self.fail(&deadline_exceeded());
+    }
+
+    /// Ends the call with this status: its handler is dropped.
+    pub(crate) fn fail(&mut self, status: &Status) {
         self.close();
-        self.answer.status(&deadline_exceeded());
+        self.answer.status(status);
     }
 
     fn start(&mut self, head: Head, plain: bool, start: impl FnOnce(Rc<Inbox>, Origin, &mut Answer) -> Work) {

@@ -9,7 +9,7 @@ pub(super) const HEADER_BYTES: usize = 9;
 pub(super) const PAYLOAD_BYTES_MAX: usize = 16_384;
 
 /// What a client sends first (3.4).
-pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A frame's type.
 pub(super) mod kind {

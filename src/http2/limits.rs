@@ -11,7 +11,8 @@ use super::budget::Rate;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// From the start until the preface and the first SETTINGS have arrived. 10 s, as `x/net/http2` has it.
+    /// From the start until the preface and the first SETTINGS have arrived; of a client of HTTP/1.1, where that is spoken, the head of its first request. 10 s, as
+    /// `x/net/http2` has it.
     pub handshake_timeout: Duration,
     /// Streams at a time, advertised as SETTINGS_MAX_CONCURRENT_STREAMS; more are refused with REFUSED_STREAM. 200, hyper's default.
     pub concurrent_streams_max: u32,

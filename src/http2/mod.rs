@@ -44,6 +44,7 @@ pub use budget::Rate;
 pub use connection::{Closing, Connection, Event};
 pub use error_code::ErrorCode;
 pub use fields::{Field, Fields, Indexing, Visitor};
+pub(crate) use frame::PREFACE;
 pub use head::Head;
 pub use limits::{Limits, Violation};
 pub use streams::StreamKey;

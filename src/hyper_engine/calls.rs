@@ -22,12 +22,13 @@ use crate::service::Router;
 use super::deadlines::{Deadline, Deadlines, Expire};
 use super::exchange::{Exchange, Reset};
 use super::life::{OneOpen, Open};
+use super::web::Web;
 
 /// hyper is asked for no more of a request while its call has not taken this many bytes; a stream's window of bytes waits besides, in hyper.
 const UNTAKEN_BYTES_MAX: usize = 64 * 1024;
 
 /// Each carries one call.
-const ID: CallId = CallId(0);
+pub(super) const ID: CallId = CallId(0);
 
 /// The services of a connection, as hyper calls them.
 pub(super) struct Calls {
@@ -53,6 +54,10 @@ impl Calls {
     ) -> Self {
         Self { router, house, deadlines, partials, peer, places: Rc::default(), open }
     }
+
+    fn exchange(&self, web: Option<Web>) -> Exchange {
+        Exchange::new(self.house.limits.send_buffer_bytes_max, Rc::clone(&self.partials), web)
+    }
 }
 
 impl hyper::service::Service<Request<Incoming>> for Calls {
@@ -61,8 +66,17 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
     type Future = Opening;
 
     fn call(&self, request: Request<Incoming>) -> Opening {
-        let (parts, body) = request.into_parts();
-        let exchange = Rc::new(Exchange::new(self.house.limits.send_buffer_bytes_max, Rc::clone(&self.partials)));
+        let (mut parts, body) = request.into_parts();
+        let open = self.open.begin();
+        let web = match self.house.origins.as_ref().map_or(Ok(None), |origins| origins.admit(&mut parts)) {
+            Ok(web) => web,
+            Err(direct) => {
+                let exchange = Rc::new(self.exchange(None));
+                direct.answer(&exchange, &self.house.log);
+                return Opening { answer: Some(Answer { exchange, _open: open }) };
+            }
+        };
+        let exchange = Rc::new(self.exchange(web));
         let transport = Rc::clone(&exchange) as Rc<dyn Transport>;
         let ends = body.is_end_stream();
         let head = Head::Http(Box::new(parts), Some(Rc::clone(&self.peer)));
@@ -76,7 +90,7 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
             self.deadlines.add(at, call)
         });
         exchange.under_way.replace(call.map(|call| UnderWay { call, request, _deadline: deadline, _place: Rc::clone(&self.places) }));
-        Opening { answer: Some(Answer { exchange, _open: self.open.begin() }) }
+        Opening { answer: Some(Answer { exchange, _open: open }) }
     }
 }
 
@@ -196,18 +210,21 @@ fn feed(call: &mut Call, request: &mut Option<Incoming>, exchange: &Exchange, cx
     while exchange.n_untaken() < UNTAKEN_BYTES_MAX {
         let Some(body) = request else { return Ok(()) };
         let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else { return Ok(()) };
-        match frame.transpose()?.map(Frame::into_data) {
-            Some(Ok(bytes)) => {
-                let ends = body.is_end_stream();
+        let (bytes, ends) = match frame.transpose()?.map(Frame::into_data) {
+            Some(Ok(bytes)) => (bytes, body.is_end_stream()),
+            // Trailers end it as well.
+            Some(Err(_)) | None => (Bytes::new(), true),
+        };
+        if ends {
+            *request = None;
+        }
+        match exchange.heard(bytes, ends) {
+            Ok(bytes) => {
                 exchange.gave(bytes.len());
                 call.data(&bytes, ends);
-                if ends {
-                    *request = None;
-                }
             }
-            // Trailers end it as well.
-            Some(Err(_)) | None => {
-                call.end();
+            Err(status) => {
+                call.fail(&status);
                 *request = None;
             }
         }

@@ -10,11 +10,13 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Frame;
+use tonic::Status;
 
 use crate::grpc::{CallId, Partials, Peer, ResponseHead, Trailers, Transport};
 use crate::http2::ErrorCode;
 
 use super::calls::UnderWay;
+use super::web::Web;
 
 /// The [`Transport`] of one call.
 pub(super) struct Exchange {
@@ -25,6 +27,8 @@ pub(super) struct Exchange {
     unsent_bytes_max: usize,
     /// The connection's.
     partials: Rc<Partials>,
+    /// How it is spoken, unless that is gRPC itself.
+    web: Option<Web>,
 }
 
 #[derive(Default)]
@@ -57,8 +61,20 @@ impl fmt::Display for Reset {
 impl std::error::Error for Reset {}
 
 impl Exchange {
-    pub(super) fn new(unsent_bytes_max: usize, partials: Rc<Partials>) -> Self {
-        Self { state: RefCell::default(), under_way: RefCell::default(), unsent_bytes_max, partials }
+    pub(super) fn new(unsent_bytes_max: usize, partials: Rc<Partials>, web: Option<Web>) -> Self {
+        Self { state: RefCell::default(), under_way: RefCell::default(), unsent_bytes_max, partials, web }
+    }
+
+    /// Bytes of the request's body, as gRPC has them. `end`: they are the last.
+    ///
+    /// # Errors
+    ///
+    /// They are not what was said to come.
+    pub(super) fn heard(&self, bytes: Bytes, end: bool) -> Result<Bytes, Status> {
+        match &self.web {
+            None => Ok(bytes),
+            Some(web) => web.heard(bytes, end),
+        }
     }
 
     /// The call is polled now, by the task of this context.
@@ -100,6 +116,9 @@ impl Exchange {
             let mut response = Response::new(());
             *response.status_mut() = status;
             *response.headers_mut() = fields;
+            if let Some(web) = &self.web {
+                web.head(response.headers_mut());
+            }
             response
         }))
     }
@@ -115,7 +134,10 @@ impl Exchange {
             return Err(Reset(code));
         }
         if state.body.is_empty() {
-            return Ok(state.trailers.take().map(Frame::trailers));
+            return Ok(state.trailers.take().map(|trailers| match &self.web {
+                None => Frame::trailers(trailers),
+                Some(web) => Frame::data(web.trailers(&trailers)),
+            }));
         }
         let body = mem::take(&mut state.body);
         let producer = state.producer.take();
@@ -123,7 +145,10 @@ impl Exchange {
         if let Some(producer) = producer {
             producer.wake();
         }
-        Ok(Some(Frame::data(body.into())))
+        Ok(Some(Frame::data(match &self.web {
+            None => body.into(),
+            Some(web) => web.data(body),
+        })))
     }
 
     /// Whether the answer is complete, and all of it was taken.

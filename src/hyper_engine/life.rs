@@ -15,6 +15,7 @@ pub(super) struct Open {
     n: Cell<usize>,
     /// When the last one ended, or the connection began.
     since: Cell<Instant>,
+    has_begun: Cell<bool>,
 }
 
 /// A call that is counted until this is dropped.
@@ -22,12 +23,18 @@ pub(super) struct OneOpen(Rc<Open>);
 
 impl Open {
     pub(super) fn none(now: Instant) -> Rc<Self> {
-        Rc::new(Self { n: Cell::new(0), since: Cell::new(now) })
+        Rc::new(Self { n: Cell::new(0), since: Cell::new(now), has_begun: Cell::new(false) })
     }
 
     pub(super) fn begin(self: &Rc<Self>) -> OneOpen {
         self.n.set(self.n.get() + 1);
+        self.has_begun.set(true);
         OneOpen(Rc::clone(self))
+    }
+
+    /// Whether there has been one.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun.get()
     }
 }
 

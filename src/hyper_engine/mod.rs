@@ -3,6 +3,7 @@
 //! * `calls` makes a call of each of hyper's requests; `exchange` is what the call answers through.
 //! * `streams` polls what hyper runs for each stream; `deadlines` ends calls whose time is over; `timer` is hyper's clock.
 //! * `life` is how long a connection is idle, and how old.
+//! * `web` is gRPC-Web, over HTTP/1.1 as well.
 
 mod calls;
 mod deadlines;
@@ -10,18 +11,22 @@ mod exchange;
 mod life;
 mod streams;
 mod timer;
+#[cfg_attr(not(feature = "grpc-web"), path = "web/absent.rs")]
+mod web;
 
 use std::error::Error as StdError;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Instant;
 
+use hyper::rt::{Read, Write};
 use hyper::server::conn::http2;
 use loopswap_rt::{Runtime, deadline_after};
 
 use crate::grpc::{Partials, Peer};
-use crate::http2::Violation;
+use crate::http2::{Limits, Violation};
 use crate::hyper_io::{HyperIo, Passing};
 use crate::server::{Closed, Due, Engine, Handshake, House, Phase, PhaseWatch};
 use crate::service::Router;
@@ -30,8 +35,9 @@ use crate::socket::Socket;
 use calls::Calls;
 use deadlines::Deadlines;
 use life::{Life, Open};
-use streams::Streams;
+use streams::{Spawned, Streams};
 use timer::LoopTimer;
+pub(crate) use web::Origins;
 
 /// Streams that the peer may reset before their service has seen them (CVE-2023-44487); then the connection is closed. hyper's default.
 const PENDING_RESETS_MAX: usize = 20;
@@ -41,8 +47,8 @@ const LOCAL_ERROR_RESETS_MAX: usize = 1024;
 
 /// The engine.
 ///
-/// Of [`Limits`](crate::Limits) it keeps those that hyper knows: streams, the header list's bytes, windows, the send buffer, keepalive; and those that are
-/// ours: the handshake's time, idleness and age, [partial messages](crate::Limits::partial_messages_bytes_max). hyper's GOAWAY does not say why.
+/// Of [`Limits`] it keeps those that hyper knows: streams, the header list's bytes, windows, the send buffer, keepalive; and those that are
+/// ours: the handshake's time, idleness and age, [partial messages](Limits::partial_messages_bytes_max). hyper's GOAWAY does not say why.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HyperEngine;
 
@@ -53,12 +59,11 @@ impl Engine for HyperEngine {
         connection: Socket<R::Connection>,
         router: Router,
         house: Rc<House>,
-        mut phases: PhaseWatch,
+        phases: PhaseWatch,
     ) -> Closed {
-        let limits = &house.limits;
         let start = runtime.now();
         let peer = Rc::new(Peer::of(&connection));
-        let handshake = Rc::new(Handshake::default());
+        let (handshake, open) = (Rc::new(Handshake::default()), Open::none(start));
         let opening = Rc::clone(&handshake);
         let observer = house.observer.clone();
         let io = HyperIo::new(connection, move |passing: Passing<'_>| match passing {
@@ -68,34 +73,88 @@ impl Engine for HyperEngine {
             }
             Passing::Out(bytes) => observer.iter().for_each(|observer| observer.sent(bytes.len())),
         });
-        let mut streams = Streams::default();
-        let deadlines = Deadlines::default();
-        let partials = Rc::new(Partials::new(Rc::clone(&house.partials)));
-        let open = Open::none(start);
-        let serving = http2::Builder::new(streams.executor())
-            .timer(LoopTimer::default())
-            // gRPC knows no date, and it would enter the header table anew every second.
-            .auto_date_header(false)
-            .max_concurrent_streams(limits.concurrent_streams_max)
-            .max_header_list_size(limits.header_list_bytes_max)
-            .initial_stream_window_size(limits.stream_window_bytes)
-            .initial_connection_window_size(limits.connection_window_bytes)
-            .max_send_buf_size(limits.send_buffer_bytes_max)
-            .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
-            .max_local_error_reset_streams(LOCAL_ERROR_RESETS_MAX)
-            .keep_alive_interval(limits.keepalive_time)
-            .keep_alive_timeout(limits.keepalive_timeout)
-            .serve_connection(
-                io,
-                Calls::new(router, Rc::clone(&house), deadlines.clone(), Rc::clone(&partials), Rc::clone(&peer), Rc::clone(&open)),
-            );
+        let beside = Beside {
+            house: Rc::clone(&house),
+            start,
+            handshake: Rc::clone(&handshake),
+            open: Rc::clone(&open),
+            streams: Streams::default(),
+            deadlines: Deadlines::default(),
+            partials: Rc::new(Partials::new(Rc::clone(&house.partials))),
+        };
+        let calls = beside.calls(router, Rc::clone(&peer));
+        let closed = web::serve(beside, &runtime, phases, io, calls).await;
+        let closed = if handshake.is_done() || open.has_begun() { closed } else { closed.unopened() };
+        closed.log(&peer.remote, &house.log, runtime.now());
+        closed
+    }
+}
+
+/// A connection as hyper serves it, of whichever version of HTTP.
+trait Serving: Future<Output = hyper::Result<()>> {
+    /// Serves what has begun, and no more.
+    fn leave(self: Pin<&mut Self>);
+
+    /// The limit that is reached when hyper itself says that something took too long.
+    fn timed_out(&self) -> Violation;
+}
+
+type Http2<I> = http2::Connection<I, Calls, Spawned>;
+
+impl<I: Read + Write + Unpin> Serving for Http2<I> {
+    fn leave(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+
+    fn timed_out(&self) -> Violation {
+        Violation::Keepalive
+    }
+}
+
+fn speak_http2<I: Read + Write + Unpin>(limits: &Limits, io: I, calls: Calls, streams: Spawned) -> Http2<I> {
+    http2::Builder::new(streams)
+        .timer(LoopTimer::default())
+        // gRPC knows no date, and it would enter the header table anew every second.
+        .auto_date_header(false)
+        .max_concurrent_streams(limits.concurrent_streams_max)
+        .max_header_list_size(limits.header_list_bytes_max)
+        .initial_stream_window_size(limits.stream_window_bytes)
+        .initial_connection_window_size(limits.connection_window_bytes)
+        .max_send_buf_size(limits.send_buffer_bytes_max)
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(LOCAL_ERROR_RESETS_MAX)
+        .keep_alive_interval(limits.keepalive_time)
+        .keep_alive_timeout(limits.keepalive_timeout)
+        .serve_connection(io, calls)
+}
+
+/// What a connection has beside what hyper keeps of it.
+struct Beside {
+    house: Rc<House>,
+    start: Instant,
+    handshake: Rc<Handshake>,
+    open: Rc<Open>,
+    streams: Streams,
+    deadlines: Deadlines,
+    partials: Rc<Partials>,
+}
+
+impl Beside {
+    fn calls(&self, router: Router, peer: Rc<Peer>) -> Calls {
+        Calls::new(router, Rc::clone(&self.house), self.deadlines.clone(), Rc::clone(&self.partials), peer, Rc::clone(&self.open))
+    }
+
+    /// Polls it all, until the connection ends.
+    async fn serve<R: Runtime>(self, runtime: &R, mut phases: PhaseWatch, serving: impl Serving) -> Closed {
+        let Self { house, start, handshake, open, mut streams, deadlines, partials } = self;
+        let limits = &house.limits;
         let mut serving = pin!(serving);
         let mut deadline = pin!(Some(runtime.sleep_until(deadline_after(start, limits.handshake_timeout))));
         let mut draining = false;
         let mut life = Life::new(limits, start, Rc::clone(&open));
-        let closed = poll_fn(|cx| {
+        poll_fn(|cx| {
             let phase = phases.poll(cx);
-            let due = life.due(limits, &runtime, draining, &mut phases);
+            let due = life.due(limits, runtime, draining, &mut phases);
             if let Some(Due::Drain(limit) | Due::Cut(limit)) = due {
                 house.counters.count(limit);
             }
@@ -104,7 +163,7 @@ impl Engine for HyperEngine {
                 (_, Some(Due::Cut(limit))) => return Poll::Ready(Closed::Cut(limit)),
                 (Phase::Draining, _) | (_, Some(Due::Drain(_))) if !draining => {
                     draining = true;
-                    serving.as_mut().graceful_shutdown();
+                    serving.as_mut().leave();
                 }
                 _ => {}
             }
@@ -113,8 +172,9 @@ impl Engine for HyperEngine {
                 return Poll::Ready(match result {
                     Ok(()) => Closed::Orderly,
                     Err(error) if error.is_timeout() => {
-                        house.counters.count(Violation::Keepalive);
-                        Closed::Cut(Violation::Keepalive)
+                        let limit = serving.timed_out();
+                        house.counters.count(limit);
+                        Closed::Cut(limit)
                     }
                     Err(error) => Closed::Broken(reason(&error)),
                 });
@@ -127,7 +187,7 @@ impl Engine for HyperEngine {
             partials.take_refused().for_each(|violation| house.counters.count(violation));
             // After the connection was polled, which is what reads.
             if let Some(sleep) = deadline.as_mut().as_pin_mut() {
-                if handshake.is_done() {
+                if handshake.is_done() || open.has_begun() {
                     deadline.set(None);
                 } else if sleep.poll(cx).is_ready() {
                     house.counters.count(Violation::Handshake);
@@ -136,10 +196,7 @@ impl Engine for HyperEngine {
             }
             Poll::Pending
         })
-        .await;
-        let closed = if handshake.is_done() { closed } else { closed.unopened() };
-        closed.log(&peer.remote, &house.log, runtime.now());
-        closed
+        .await
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) struct Driver<R: Runtime> {
     shrink_at: Option<Instant>,
     /// Something was received, or a call has run, since `shrink_at` was set.
     was_active: bool,
-    /// Set once the peer has been told all that it will be told.
+    /// Set once the peer has been told all that it will be told, or has said its last.
     lingering: Option<Box<Lingering>>,
 }
 
@@ -71,6 +71,14 @@ struct Timer<R: Runtime> {
 struct Lingering {
     until: Instant,
     n_bytes_left: usize,
+    /// The peer has said its last, and that is how the connection ends. TLS's last word is on its way.
+    answered: Option<Closed>,
+}
+
+impl Lingering {
+    fn from(now: Instant, answered: Option<Closed>) -> Box<Self> {
+        Box::new(Self { until: now + LINGER_TIMEOUT, n_bytes_left: LINGER_BYTES_MAX, answered })
+    }
 }
 
 /// The connection is of no more use.
@@ -94,6 +102,8 @@ impl<R: Runtime> Future for Driver<R> {
         match turn {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(closed)) | Err(Ended(closed)) => {
+                // Whatever has become of the answer to the peer's last word.
+                let closed = self.lingering.take().and_then(|lingering| lingering.answered).unwrap_or(closed);
                 let closed = if self.link.http2.borrow().is_open() { closed } else { closed.unopened() };
                 closed.log(self.connection.peer_addr(), &self.house.log, self.now);
                 Poll::Ready(closed)
@@ -202,6 +212,9 @@ impl<R: Runtime> Driver<R> {
 
     /// Receives once. Returns whether anything came.
     fn poll_received(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
+        if self.lingering.as_ref().is_some_and(|lingering| lingering.answered.is_some()) {
+            return self.await_last_word();
+        }
         if self.link.http2.borrow().n_output_bytes() > UNSENT_BYTES_MAX {
             // The end of the send under way brings the task back here.
             return Ok(false);
@@ -219,7 +232,7 @@ impl<R: Runtime> Driver<R> {
         });
         match received {
             Poll::Pending => Ok(false),
-            Poll::Ready(Ok(0)) => Err(Ended(self.closed())),
+            Poll::Ready(Ok(0)) => self.answer_end(cx),
             Poll::Ready(Ok(n_bytes)) => {
                 if let Some(observer) = &self.house.observer {
                     observer.received(n_bytes);
@@ -229,6 +242,25 @@ impl<R: Runtime> Driver<R> {
             Poll::Ready(Err(error)) if self.lingering.is_none() => Err(error.into()),
             Poll::Ready(Err(_)) => Err(Ended(self.closed())),
         }
+    }
+
+    /// The peer has said its last, and is told nothing more; but TLS says goodbye (RFC 8446, 6.1).
+    fn answer_end(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
+        let closed = self.closed();
+        if !self.connection.has_last_word() {
+            return Err(Ended(closed));
+        }
+        self.calls.cancel_all();
+        // Refused when the peer has closed it altogether.
+        let _ = self.connection.shutdown(Shutdown::Write);
+        self.lingering = Some(Lingering::from(self.now, Some(closed)));
+        self.poll_sent(cx)?;
+        self.await_last_word()
+    }
+
+    /// Ends the connection when what was under way to a peer that has said its last has left.
+    fn await_last_word(&mut self) -> Result<bool, Ended> {
+        if self.connection.is_sending() { Ok(false) } else { Err(Ended(self.closed())) }
     }
 
     /// Events that no received frame has caused.
@@ -287,7 +319,7 @@ impl<R: Runtime> Driver<R> {
                 self.connection.shutdown(Shutdown::Write)?;
                 // TLS says goodbye first.
                 self.poll_sent(cx)?;
-                self.lingering = Some(Box::new(Lingering { until: self.now + LINGER_TIMEOUT, n_bytes_left: LINGER_BYTES_MAX }));
+                self.lingering = Some(Lingering::from(self.now, None));
                 Ok(None)
             }
             Some(lingering) if lingering.until <= self.now || lingering.n_bytes_left == 0 => Ok(Some(self.closed())),

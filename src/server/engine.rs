@@ -12,6 +12,7 @@ use loopswap_rt::{Address, Runtime, now};
 
 use crate::grpc::{Admission, WorkerPartials};
 use crate::http2::{Limits, Violation};
+use crate::hyper_engine::Origins;
 use crate::observe::Observer;
 use crate::pulse::Pulse;
 use crate::server::peer_log::{About, PeerLog};
@@ -44,6 +45,8 @@ pub(crate) struct House {
     pub(crate) limits: Rc<Limits>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) security: Security,
+    /// Whose pages may call by gRPC-Web, where that is spoken.
+    pub(crate) origins: Option<Arc<Origins>>,
     /// What looks at its calls, if anything does.
     pub(crate) observer: Option<Rc<Observer>>,
     /// `None` where all calls are let in.
@@ -61,6 +64,7 @@ impl House {
         pulse: Arc<Pulse>,
         observer: Option<Rc<Observer>>,
         security: Security,
+        origins: Option<Arc<Origins>>,
     ) -> Rc<Self> {
         let log = Rc::new(PeerLog::default());
         let (counts, says) = (Arc::clone(&counters), Rc::clone(&log));
@@ -73,6 +77,7 @@ impl House {
             limits: Rc::new(limits),
             counters,
             security,
+            origins,
             observer,
             admission: Admission::new(overload.capacity(), pulse, Box::new(tell)),
             partials,

@@ -122,6 +122,7 @@ impl Builder {
     {
         let mut running = self.start_with(event_loop, start)?;
         running.drain_on_signals()?;
+        running.notify_systemd();
         running.wait()
     }
 

@@ -38,7 +38,7 @@ impl Lone {
 
     fn with(limits: Limits, observer: Option<Rc<Observer>>) -> Self {
         let (counters, pulse) = (Arc::new(Counters::new()), Arc::new(Pulse::new()));
-        let house = House::new(limits, &Overload::default(), counters, pulse, observer.clone(), Security::default());
+        let house = House::new(limits, &Overload::default(), counters, pulse, observer.clone(), Security::default(), None);
         Self { phases: Phases::new(observer, None), house }
     }
 

@@ -8,7 +8,8 @@
 //! * `health` tells clients whether the server serves; `channelz` tells those who debug it of its calls and sockets.
 //! * `engine` is the seam to what speaks HTTP/2; `counters` says how often peers reached a limit; `handshake` is what an engine that cannot tell keeps
 //!   the handshake's deadline by.
-//! * `observe` is what is asked for of `crate::observe`.
+//! * `observe` is what is asked for of `crate::observe`; `grpc_web` how the server is told of gRPC-Web.
+//! * `systemd` is what a service manager is told.
 //! * `hooks` is what a worker does before it serves and after.
 //! * `overload` says when a worker has enough; `watchdog` sees loops that stand still; `peer_log` keeps peers from filling the log.
 //! * `security` is what is put on an accepted connection, TLS or nothing; `tls` how the server is told.
@@ -23,6 +24,8 @@ pub(crate) mod channelz;
 mod counters;
 mod descriptors;
 mod engine;
+#[cfg(feature = "grpc-web")]
+mod grpc_web;
 mod handshake;
 pub(crate) mod health;
 mod hooks;
@@ -36,6 +39,7 @@ mod phase;
 mod places;
 mod security;
 mod supervisor;
+mod systemd;
 mod threads;
 #[cfg(feature = "tls")]
 mod tls;
@@ -62,6 +66,8 @@ pub(crate) use counters::Counted;
 pub use counters::Counters;
 pub use engine::Http2;
 pub(crate) use engine::{Closed, Engine, House};
+#[cfg(feature = "grpc-web")]
+pub use grpc_web::GrpcWeb;
 pub(crate) use handshake::Handshake;
 pub use health::{Health, ServingStatus};
 pub use hooks::Started;
@@ -70,6 +76,9 @@ use listen::Listening;
 pub(crate) use listen::bind_alone;
 pub use lone::Lone;
 pub use overload::Overload;
+#[cfg(feature = "grpc-web")]
+pub(crate) use peer_log::About;
+pub(crate) use peer_log::PeerLog;
 pub(crate) use phase::{Phase, PhaseWatch};
 pub use supervisor::{Handle, Running};
 
@@ -95,6 +104,8 @@ impl Server {
             hook_timeout: hooks::HOOK_TIMEOUT,
             #[cfg(feature = "tls")]
             tls: tls::Wanted::default(),
+            #[cfg(feature = "grpc-web")]
+            grpc_web: None,
             descriptors: descriptors::Wanted::default(),
             observe: Wanted::default(),
             metrics_address: None,
@@ -121,6 +132,8 @@ pub struct Builder {
     hook_timeout: Duration,
     #[cfg(feature = "tls")]
     tls: tls::Wanted,
+    #[cfg(feature = "grpc-web")]
+    grpc_web: Option<GrpcWeb>,
     descriptors: descriptors::Wanted,
     observe: Wanted,
     metrics_address: Option<String>,
@@ -181,7 +194,8 @@ impl Builder {
         self
     }
 
-    /// Serves until SIGTERM or SIGINT, drains, and returns. `make_service` is called once on each worker, on its loop.
+    /// Serves until SIGTERM or SIGINT, drains, and returns; and tells systemd, where that [wants to know](Running::notify_systemd). `make_service` is called once on each
+    /// worker, on its loop.
     ///
     /// # Errors
     ///
@@ -194,6 +208,7 @@ impl Builder {
     {
         let mut running = self.start(event_loop, make_service)?;
         running.drain_on_signals()?;
+        running.notify_systemd();
         running.wait()
     }
 
@@ -235,9 +250,13 @@ impl Builder {
         }
         self.limits.check().map_err(Error::usage)?;
         self.overload.check()?;
+        #[cfg(feature = "grpc-web")]
+        let origins = self.grpc_web.map(|grpc_web| grpc_web.load(self.http2)).transpose()?;
+        #[cfg(not(feature = "grpc-web"))]
+        let origins = None;
         let max_connections = self.descriptors.max_connections()?;
         #[cfg(feature = "tls")]
-        let security = self.tls.load()?;
+        let security = self.tls.load(origins.is_some())?;
         #[cfg(not(feature = "tls"))]
         let security = security::Security::default();
         let counters = Arc::new(Counters::new());
@@ -251,7 +270,7 @@ impl Builder {
         {
             observe.exports = self.otlp.as_ref().map(|otlp| Arc::new(Spans::new(otlp)));
         }
-        let setup = worker::Setup { http2, limits, overload, counters, security, drain_timeout, observe, sockets };
+        let setup = worker::Setup { http2, limits, overload, counters, security, origins, drain_timeout, observe, sockets };
         Ok(supervisor::Plan {
             doors,
             max_connections,

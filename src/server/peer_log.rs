@@ -16,7 +16,7 @@ pub(crate) enum About {
     NoHandshake,
     /// Connections that broke off, or were.
     Broken,
-    /// Calls that a worker refused because it had enough.
+    /// Calls that were refused: a worker had enough, or pages of their origin may not call.
     Refused,
 }
 

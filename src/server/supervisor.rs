@@ -28,6 +28,7 @@ use crate::server::listen::{self, Bound, Doors, SocketFile};
 use crate::server::phase::Phase;
 use crate::server::places::{Places, Share};
 use crate::server::security::{Security, Watch};
+use crate::server::systemd::{Manager, Signs};
 use crate::server::threads::{End, Patience, Report, Teller, Threads, Told};
 use crate::server::watchdog::Watchdog;
 use crate::server::worker::{self, Entrance, Setup};
@@ -59,6 +60,7 @@ pub struct Handle {
     reports: mpsc::Sender<Report>,
     counters: Arc<Counters>,
     pub(super) security: Security,
+    pub(super) manager: Manager,
     drain_delay: Duration,
 }
 
@@ -91,11 +93,16 @@ impl Handle {
 
     /// Orders a phase. Whether it is a later one than was ordered before.
     pub(super) fn order(&self, phase: Phase) -> bool {
+        let mut is_first = false;
         let is_later = self.orders.send_if_modified(|ordered| {
             let is_later = phase > *ordered;
+            is_first = is_later && *ordered == Phase::Serving;
             *ordered = phase.max(*ordered);
             is_later
         });
+        if is_first {
+            self.manager.tell("STOPPING=1");
+        }
         if is_later {
             // One that is gone waits for nobody.
             let _ = self.reports.send(Report::Ordered(phase));
@@ -106,7 +113,7 @@ impl Handle {
 
 /// A server that runs, in threads of its own. Dropped, it is stopped at once; for its threads is waited as in [`wait`](Self::wait).
 pub struct Running {
-    handle: Handle,
+    pub(super) handle: Handle,
     local_addrs: Vec<Address>,
     n_workers: usize,
     max_connections: usize,
@@ -122,6 +129,9 @@ pub struct Running {
     endpoint: Option<Endpoint>,
     /// Until the end.
     _watchdog: Option<Watchdog>,
+    pub(super) pulses: Vec<Arc<Pulse>>,
+    /// Until the end, as well.
+    pub(super) signs: Signs,
 }
 
 impl Running {
@@ -263,6 +273,7 @@ where
         reports: threads.reports(),
         counters: Arc::clone(&setup.counters),
         security: setup.security.clone(),
+        manager: Manager::default(),
         drain_delay,
     };
     let watch = setup.security.watch()?;
@@ -285,6 +296,8 @@ where
         endpoint,
         _watchdog: watchdog,
         _watch: watch,
+        pulses: pulses.clone(),
+        signs: None,
     };
 
     // Declared after `running`: on the way out of an error they are dropped first, which ends the workers that wait for their listener.

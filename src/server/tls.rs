@@ -20,14 +20,14 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Reads it.
+    /// Reads it. `http1`: HTTP/1.1 is spoken over it, too.
     ///
     /// # Errors
     ///
     /// What is wrong with it.
-    pub(super) fn load(self) -> Result<Security, Error> {
+    pub(super) fn load(self, http1: bool) -> Result<Security, Error> {
         let Self { tls, reload_interval } = self;
-        Ok(Security { tls: tls.map(CurrentTls::load).transpose()?.map(Arc::new), reload_interval })
+        Ok(Security { tls: tls.map(|tls| CurrentTls::load(tls, http1)).transpose()?.map(Arc::new), reload_interval })
     }
 }
 

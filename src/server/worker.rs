@@ -13,7 +13,7 @@ use loopswap_rt::{Address, BoundListener, Listener, Runtime, timeout};
 use tokio::sync::mpsc;
 
 use crate::http2::Limits;
-use crate::hyper_engine::HyperEngine;
+use crate::hyper_engine::{HyperEngine, Origins};
 use crate::native_engine::NativeEngine;
 use crate::observe::{Observer, Wanted};
 use crate::pulse::Pulse;
@@ -40,6 +40,7 @@ pub(super) struct Setup {
     pub(super) overload: Overload,
     pub(super) counters: Arc<Counters>,
     pub(super) security: Security,
+    pub(super) origins: Option<Arc<Origins>>,
     pub(super) drain_timeout: Duration,
     pub(super) observe: Wanted,
     pub(super) sockets: Option<Arc<Sockets>>,
@@ -74,10 +75,10 @@ pub(super) async fn serve<R: Runtime>(
     let Entrance { listeners, also_at, handed, share } = entrance;
     let listens_at = listeners.iter().filter_map(|listener| listener.local_addr().ok()).chain(also_at).collect::<Vec<_>>();
     let listeners = listeners.into_iter().map(|listener| runtime.listen(listener)).collect::<io::Result<Vec<_>>>()?;
-    let Setup { http2, limits, overload, counters, security, drain_timeout, sockets, .. } = setup;
+    let Setup { http2, limits, overload, counters, security, origins, drain_timeout, sockets, .. } = setup;
     let sockets = sockets.map(|sockets| WorkerSockets::new(sockets, listens_at));
     let phases = Phases::new(observer.clone(), sockets);
-    let house = House::new(limits, &overload, counters, Arc::clone(&pulse), observer, security);
+    let house = House::new(limits, &overload, counters, Arc::clone(&pulse), observer, security, origins);
     let ticking = Ticking::start(pulse, Rc::clone(&house), overload.tick());
     let start = |connection: R::Connection, place: Place| {
         let (on, router, house, watch) = (runtime.clone(), router.clone(), Rc::clone(&house), phases.watch());

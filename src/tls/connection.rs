@@ -233,8 +233,11 @@ impl<C: Connection> TlsConnection<C> {
     }
 
     /// Brings what TLS says by itself on its way: the handshake, answers to key updates, the last word; and looks after it.
+    ///
+    /// Not while the caller sends: [`poll_send`](Connection::poll_send) does it then. What is started here for the caller would be polled by nobody, if he has
+    /// looked after his send before.
     fn poll_own(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while !matches!(self.sending, Sending::UnderWay) {
+        while matches!(self.sending, Sending::Nothing | Sending::Taken(_)) {
             if self.socket.is_sending() {
                 match self.socket.poll_send(cx) {
                     Poll::Pending => return Ok(()),
@@ -339,8 +342,9 @@ impl<C: Connection> Connection for TlsConnection<C> {
                         self.sending = Sending::UnderWay;
                         return Poll::Pending;
                     };
-                    self.push();
-                    return Poll::Ready((sent, buf));
+                    // What TLS had to say meanwhile. Who has nothing else to send would not ask after it.
+                    let said = self.poll_own(cx);
+                    return Poll::Ready((sent.and(said), buf));
                 }
                 Sending::Waiting(buf) => {
                     self.sending = Sending::Waiting(buf);

@@ -11,6 +11,8 @@ use crate::Error;
 /// The TLS of a server, which all its workers share.
 pub(crate) struct CurrentTls {
     config: RwLock<Arc<ServerConfig>>,
+    /// HTTP/1.1 is spoken, too.
+    http1: bool,
     origin: Mutex<Origin>,
 }
 
@@ -22,15 +24,15 @@ struct Origin {
 }
 
 impl CurrentTls {
-    /// Reads what is described.
+    /// Reads what is described. `http1`: HTTP/1.1 is spoken over it, too.
     ///
     /// # Errors
     ///
     /// It cannot be read, is no good, or does not fit.
-    pub(crate) fn load(described: ServerTls) -> Result<Self, Error> {
+    pub(crate) fn load(described: ServerTls, http1: bool) -> Result<Self, Error> {
         let read = described.read()?;
-        let config = read.config()?;
-        Ok(Self { config: RwLock::new(config), origin: Mutex::new(Origin { described, read: Some(read) }) })
+        let config = read.config(http1)?;
+        Ok(Self { config: RwLock::new(config), http1, origin: Mutex::new(Origin { described, read: Some(read) }) })
     }
 
     /// For a connection.
@@ -82,14 +84,14 @@ impl CurrentTls {
     pub(crate) fn replace(&self, described: ServerTls) -> Result<(), Error> {
         let read = described.read()?;
         let mut origin = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
-        let config = read.config()?;
+        let config = read.config(self.http1)?;
         *origin = Origin { described, read: Some(read) };
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
     }
 
     fn put(&self, origin: &mut Origin, read: Material) -> Result<(), Error> {
-        let config = read.config();
+        let config = read.config(self.http1);
         origin.read = Some(read);
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config?;
         Ok(())

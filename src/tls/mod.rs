@@ -16,6 +16,8 @@ mod pem;
 mod refusal;
 mod server;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use client::ClientTls;
 pub use refusal::TlsRefusal;

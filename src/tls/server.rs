@@ -11,12 +11,13 @@ use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{CertificateError, RootCertStore, ServerConfig};
 
 use super::pem::{Pem, Source};
-use super::session::H2;
+use super::session::{H2, HTTP1};
 use crate::Error;
 
 /// TLS for a server: its certificate and key, and which clients' certificates it wants to see. See [`Builder::tls`](crate::Builder::tls).
 ///
-/// TLS 1.3 and 1.2 are spoken, by rustls with ring, and HTTP/2 alone over it: clients must offer `h2` by ALPN, as gRPC's do. Sessions are resumed from a
+/// TLS 1.3 and 1.2 are spoken, by rustls with ring, and HTTP/2 alone over it: clients must offer `h2` by ALPN, as gRPC's do, or `http/1.1` where
+/// [gRPC-Web](crate::Builder::grpc_web) is spoken. Sessions are resumed from a
 /// cache in memory, of 256 sessions, which all workers share; a reload starts a new one. There is no early data.
 ///
 /// ```no_run
@@ -111,12 +112,12 @@ pub(super) struct Material {
 }
 
 impl Material {
-    /// rustls's configuration. A certificate that clients will not take is warned of.
+    /// rustls's configuration, which offers HTTP/1.1, too, where `http1` says so. A certificate that clients will not take is warned of.
     ///
     /// # Errors
     ///
     /// The material is no good, or does not fit.
-    pub(super) fn config(&self) -> Result<Arc<ServerConfig>, Error> {
+    pub(super) fn config(&self, http1: bool) -> Result<Arc<ServerConfig>, Error> {
         let chain = self.certificate.certificates()?;
         let key = self.key.key()?;
         self.warn_of(&chain[0]);
@@ -135,7 +136,7 @@ impl Material {
             }
         };
         let mut config = builder.with_single_cert(chain, key).map_err(|error| self.certificate.misfit(&self.key, &error))?;
-        config.alpn_protocols = vec![H2.to_vec()];
+        config.alpn_protocols = if http1 { vec![H2.to_vec(), HTTP1.to_vec()] } else { vec![H2.to_vec()] };
         Ok(Arc::new(config))
     }
 

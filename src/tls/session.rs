@@ -13,6 +13,9 @@ use rustls::{ClientConfig, ClientConnection, Connection, Error, ServerConfig, Se
 /// The protocol that is spoken over TLS, by ALPN (RFC 9113, 3.2).
 pub(super) const H2: &[u8] = b"h2";
 
+/// What is spoken besides, where gRPC-Web is (RFC 9112, A).
+pub(super) const HTTP1: &[u8] = b"http/1.1";
+
 /// A fatal alert, `no_application_protocol` (RFC 7301, 3.2), before anything is encrypted. rustls says it to clients that offer other protocols, and goes on
 /// with those that offer none.
 const NO_APPLICATION_PROTOCOL: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 120];
@@ -45,7 +48,7 @@ enum Stage {
 pub(super) enum Failure {
     /// The peer left in the middle of the handshake.
     Gone,
-    /// The peer does not speak HTTP/2 over TLS, by ALPN.
+    /// The peer does not speak HTTP/2 over TLS, by ALPN, nor what else is spoken.
     NoH2,
     Tls(Error),
 }
@@ -112,6 +115,10 @@ impl Session {
                 Stage::Refused => return Ok(()),
             }
         }
+        if let Stage::Talking(connection) = &mut self.stage {
+            // A large record has made rustls's buffer large. It becomes small again before the next is read: so that is begun now.
+            let _ = connection.read_tls(&mut NothingYet);
+        }
         Ok(())
     }
 
@@ -121,9 +128,10 @@ impl Session {
         let begun = match acceptor.accept() {
             Ok(None) => return Ok(()),
             Ok(Some(accepted)) => {
-                let offers_h2 = accepted.client_hello().alpn().is_some_and(|mut protocols| protocols.any(|protocol| protocol == H2));
+                let is_spoken = |protocol: &[u8]| config.alpn_protocols.iter().any(|spoken| spoken == protocol);
+                let offers_any = accepted.client_hello().alpn().is_some_and(|mut protocols| protocols.any(is_spoken));
                 // What rustls has against it goes first: a client of TLS 1.1 need not hear of ALPN.
-                accepted.into_connection(Arc::clone(config)).map(|connection| (connection, offers_h2))
+                accepted.into_connection(Arc::clone(config)).map(|connection| (connection, offers_any))
             }
             Err(refused) => Err(refused),
         };
@@ -153,7 +161,7 @@ impl Session {
             return Ok(());
         }
         // A server has seen to it before.
-        if connection.alpn_protocol() != Some(H2) {
+        if matches!(**connection, Connection::Client(_)) && connection.alpn_protocol() != Some(H2) {
             return Err(Failure::NoH2);
         }
         self.is_open = true;
@@ -195,10 +203,20 @@ impl Session {
 
     /// Adds the bytes that are to go to the peer.
     pub(super) fn write_to(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.ahead);
+        // Its memory is not needed again.
+        out.append(&mut std::mem::take(&mut self.ahead));
         if let Stage::Talking(connection) = &mut self.stage {
             send(connection, out);
         }
+    }
+}
+
+/// A peer of whom nothing has come.
+struct NothingYet;
+
+impl io::Read for NothingYet {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
     }
 }
 

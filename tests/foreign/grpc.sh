@@ -83,22 +83,22 @@ ghz() {
   fi
 }
 
-# h2 LOOP NAME BODY REPLY_BYTES REQUESTS CONNECTIONS STREAMS [FLAGS]: all calls are answered with 200, and the replies have the length that they should:
-# h2load looks at no grpc-status.
+# h2 SERVER NAME BODY REPLY_BYTES REQUESTS CONNECTIONS STREAMS [FLAGS]: all calls are answered with 200, and the replies have the length that they should:
+# h2load looks at no grpc-status. With `scheme=https`, over TLS.
 h2() {
-  local loop=$1 name=$2 body=$3 reply_bytes=$4 n=$5 connections=$6 streams=$7 requests statuses data
+  local server_name=$1 name=$2 body=$3 reply_bytes=$4 n=$5 connections=$6 streams=$7 requests statuses data
   shift 7
   timeout 120 h2load --requests="$n" --clients="$connections" --max-concurrent-streams="$streams" --data="$body" \
-    --header='content-type: application/grpc' --header='te: trailers' "$@" "http://$addr/helloworld.Greeter/SayHello" \
+    --header='content-type: application/grpc' --header='te: trailers' "$@" "${scheme:-http}://$addr/helloworld.Greeter/SayHello" \
     >"$work/h2load" 2>&1 || true
   requests=$(grep '^requests: ' "$work/h2load" || true)
   statuses=$(grep '^status codes: ' "$work/h2load" || true)
   data=$(sed -n 's/^traffic: .*(\([0-9]*\)) data$/\1/p' "$work/h2load")
   if [ "$requests" = "requests: $n total, $n started, $n done, $n succeeded, 0 failed, 0 errored, 0 timeout" ] &&
     [ "$statuses" = "status codes: $n 2xx, 0 3xx, 0 4xx, 0 5xx" ] && [ "$data" = $((n * reply_bytes)) ]; then
-    passed "$loop: h2load: $name, $(sed -n 's/^finished in [^,]*, \([^,]*\),.*/\1/p' "$work/h2load")"
+    passed "$server_name: h2load: $name, $(sed -n 's/^finished in [^,]*, \([^,]*\),.*/\1/p' "$work/h2load")"
   else
-    failed "$loop: h2load: $name: wanted $n replies of $reply_bytes bytes"
+    failed "$server_name: h2load: $name: wanted $n replies of $reply_bytes bytes"
     cat "$work/h2load"
   fi
 }

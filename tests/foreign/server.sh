@@ -3,10 +3,13 @@
 # shellcheck disable=SC2154 # $work and its like are those of `run`
 
 server=
+nginx=
 
-# Ends our server, if it still runs, and nothing else.
+# Ends our server, and nginx, if they still run, and nothing else.
 cleanup() {
   [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
+  # nginx is to end its workers.
+  [ -z "$nginx" ] || kill -TERM "$nginx" 2>/dev/null || true
   rm -rf "$work"
 }
 

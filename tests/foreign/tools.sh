@@ -2,7 +2,7 @@
 # The tools of `run`: what must be there, and what is installed under target/, where a second run finds it.
 #
 # * Python packages: requirements.txt.
-# * Go programs (h2spec, ghz, grpc-go's interop client): tools/go.mod and go.sum. h2spec is wanted at the commit below, which has 147 cases and which no go.mod
+# * Go programs (h2spec, ghz, grpc-go's interop client, and compressed/, which is ours, on grpc-go): tools/go.mod and go.sum. h2spec is wanted at the commit below, which has 147 cases and which no go.mod
 #   can name; where it cannot be had, its last release that one can, 2.2.1, stays, with 146. H2SPEC may give the path of another. What the commit adds, a
 #   literal field whose index does not exist, is also in `blocks_that_mean_nothing` (src/http2/hpack/tests/).
 # * httpwg: the version below.
@@ -29,6 +29,8 @@ check_tools() {
   for tool in h2load nghttp; do
     type -P "$tool" >/dev/null || die "$tool is missing; install Debian's nghttp2-client (apt-get install nghttp2-client)"
   done
+  type -P openssl >/dev/null || die "openssl is missing; install it (apt-get install openssl)"
+  type -P nginx >/dev/null || die 'nginx is missing; install it (Debian: apt-get install nginx-light)'
   type -P python3 >/dev/null || die "python3 is missing; install it (apt-get install python3 python3-venv)"
   type -P go >/dev/null || die "go is missing; install Go, at least the version that tests/foreign/tools/go.mod names (https://go.dev/dl)"
   type -P cargo >/dev/null || die "cargo is missing; install Rust (https://rustup.rs)"
@@ -52,14 +54,15 @@ install_python() {
 }
 
 install_go() {
-  cmp -s "$here/tools/go.sum" "$tools/go.sum" && return
+  cat "$here/tools/go.mod" "$here/tools/go.sum" "$here/tools/compressed/main.go" >"$work/go-tools"
+  cmp -s "$work/go-tools" "$tools/go-tools" && return
   printf 'foreign: installing the programs of tools/go.mod into %s\n' "$tools"
   GOBIN=$tools/bin go -C "$here/tools" install tool || die "go cannot install the programs of tests/foreign/tools/go.mod; see above"
   # Outside a module, where a commit may be named. Not every module proxy has it.
   if ! (cd "$tools" && GOBIN=$tools/bin GO111MODULE=on go install "github.com/summerwind/h2spec/cmd/h2spec@$h2spec_commit") 2>"$tools/h2spec.log"; then
     printf 'foreign: h2spec stays at its last release, with 146 cases, because its commit %s, with 147, cannot be had: %s\n' "$h2spec_commit" "$(tail -n 1 "$tools/h2spec.log")"
   fi
-  cp "$here/tools/go.sum" "$tools/go.sum"
+  cp "$work/go-tools" "$tools/go-tools"
 }
 
 # In debug: it builds in less time, and its own speed does not matter.

@@ -95,6 +95,13 @@ fn arguments_of_kubernetes() -> Vec<String> {
     lines.map_while(|line| line.strip_prefix("- ")).map(String::from).collect()
 }
 
+/// The commands of the probes, where TLS is spoken.
+fn probes_of_kubernetes() -> Vec<Vec<String>> {
+    let manifest = read("deploy/kubernetes/tls.yaml");
+    let lists = manifest.lines().filter_map(|line| line.trim().strip_prefix("command: [")?.strip_suffix(']'));
+    lists.map(|list| list.split(", ").map(|word| word.trim_matches('"').to_owned()).collect()).collect()
+}
+
 /// The lists of strings of the Dockerfile's instructions.
 fn commands_of_docker() -> Vec<Vec<String>> {
     let dockerfile = read("deploy/docker/Dockerfile");
@@ -124,6 +131,12 @@ fn commands_of_deploy_are_understood() {
     is_understood("kubernetes", &kubernetes);
     let docker = commands_of_docker();
     let binary = "/usr/local/bin/loopswap";
+    let probes = probes_of_kubernetes();
+    assert_eq!(probes.len(), 3, "{probes:?}");
+    for words in probes {
+        assert_eq!(words[0], binary);
+        is_understood("kubernetes", &words[1..]);
+    }
     assert_eq!(docker.iter().filter(|words| words[0] == binary).count(), 2, "the entry point and the health check: {docker:?}");
     for words in docker {
         is_understood("docker", if words[0] == binary { &words[1..] } else { &words });
@@ -187,7 +200,10 @@ fn all_of_deploy_means_the_same_port() {
     for (file, texts) in [
         ("docker/Dockerfile", &["LOOPSWAP_ADDR=0.0.0.0:9999", "EXPOSE 9999", "--publish 9999:9999"][..]),
         ("kubernetes/loopswap.yaml", &["--addr=[::]:9999", "containerPort: 9999", "port: 9999", "dns:///loopswap:9999"]),
+        ("kubernetes/tls.yaml", &["127.0.0.1:9999"]),
+        ("kubernetes/kustomization.yaml", &["port: 9999"]),
         ("systemd/loopswap.service", &["LOOPSWAP_ADDR=[::]:9999"]),
+        ("systemd/loopswap.socket", &["ListenStream=[::]:9999"]),
         ("envoy/envoy.yaml", &["port_value: 9999"]),
     ] {
         let text = read(format!("deploy/{file}"));

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::support::{output, served};
+use crate::support::{Served, loopswap, output, served};
+use crate::tls::Pki;
 
 /// `cargo test` builds the examples beside the tests.
 pub(crate) fn example(name: &str) -> Command {
@@ -62,4 +63,32 @@ fn interop_says_how_it_is_used() {
     let ended = output(example("interop").arg("--nonsense=1"));
     assert_eq!(ended.status.code(), Some(1));
     assert!(ended.stderr.contains("--nonsense") && ended.stderr.contains("usage: interop"), "{}", ended.stderr);
+}
+
+/// TLS, and mutual TLS: without a certificate nobody is let in.
+#[test]
+fn tls() {
+    let pki = Pki::new("CA");
+    let (identity, alice, ca) = (pki.server(), pki.client("Alice"), pki.ca());
+    for runtime in ["tokio", "tokio-uring", "glommio"] {
+        for engine in ["native", "hyper"] {
+            let mut command = example("tls");
+            command.args(["--addr", "127.0.0.1:0", "--runtime", runtime, "--http2", engine]);
+            command.arg("--cert").arg(&identity.certificate).arg("--key").arg(&identity.key);
+            let call = |server: &Served| {
+                let mut call = loopswap();
+                call.args(["call", &server.addr().to_string(), "--tls-ca"]).arg(&ca);
+                call
+            };
+            let server = served(&mut command);
+            let called = output(&mut call(&server));
+            assert_eq!(called.stdout, "Hello, Joe, with no certificate!", "{runtime}, {engine}: {}", called.stderr);
+
+            let server = served(command.arg("--client-ca").arg(&ca));
+            let called = output(&mut call(&server));
+            assert!(called.stderr.contains("wants a client certificate"), "{runtime}, {engine}: {}{}", called.stdout, called.stderr);
+            let called = output(call(&server).arg("--tls-client-cert").arg(&alice.certificate).arg("--tls-client-key").arg(&alice.key));
+            assert!(called.stdout.starts_with("Hello, Joe, with a certificate of "), "{runtime}, {engine}: {}", called.stderr);
+        }
+    }
 }

@@ -52,6 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .drain_delay(drain_delay);
     let mut server = server.start(Loop::choose(&runtime)?, move |_worker| GreeterServer::new(busy))?;
     server.drain_on_signals()?;
+    server.notify_systemd();
     println!("listening on {}", server.local_addr());
     let handle = server.handle();
     let ended = server.wait();

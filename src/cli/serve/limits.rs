@@ -9,7 +9,7 @@ use crate::http2::Rate;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Limits of a connection")]
 pub(super) struct LimitArgs {
-    /// How long a client may take to open HTTP/2 after it has connected; then it is closed.
+    /// How long a client may take to open HTTP/2 after it has connected, or to send its first request where it speaks HTTP/1.1; then it is closed.
     #[arg(long, env = "LOOPSWAP_HANDSHAKE_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration)]
     handshake_timeout: Duration,
 

@@ -15,6 +15,8 @@ mod overload;
 mod reflection;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "grpc-web")]
+mod web;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -110,6 +112,10 @@ pub(super) struct Args {
     #[cfg(feature = "tls")]
     #[command(flatten)]
     tls: tls::TlsArgs,
+
+    #[cfg(feature = "grpc-web")]
+    #[command(flatten)]
+    web: web::WebArgs,
 }
 
 /// The engines' words.
@@ -187,6 +193,8 @@ fn serve(args: &Args) -> Result<(), Error> {
         .overload(overload);
     #[cfg(feature = "tls")]
     let builder = args.tls.configure(builder)?;
+    #[cfg(feature = "grpc-web")]
+    let builder = args.web.configure(builder)?;
     #[cfg(feature = "otel")]
     let builder = args.otlp.configure(builder)?;
     let builder = args.listen.configure(args.observe.apply(args.admin.configure(builder)))?;
@@ -222,6 +230,7 @@ fn serve(args: &Args) -> Result<(), Error> {
         // Nobody may be reading; that is no reason not to serve.
         let _ = writeln!(io::stdout(), "{line}");
     }
+    running.notify_systemd();
     let handle = running.handle();
     let ended = running.wait();
     for (limit, n) in handle.counters().reached() {

@@ -5,10 +5,10 @@ use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use loopswap_rt::{Connection as Socket, Sleep, now, sleep};
+use loopswap_rt::{Connection as _, Sleep, now, sleep};
 use tonic::Status;
 
 use crate::client::channel::exchange::Exchange;
@@ -20,6 +20,7 @@ use crate::client::channel::shared::{Shared, loop_ended};
 use crate::grpc::contained;
 use crate::http2::ErrorCode;
 use crate::http2::client::{Connection, StreamKey};
+use crate::socket::Socket;
 
 /// Rounds of receiving and sending in one turn of the task; then the loop's other tasks have theirs.
 const ROUNDS_MAX: usize = 4;
@@ -38,7 +39,7 @@ const SPARE_BYTES_MAX: usize = 256 * 1024;
 
 /// A connection, and the calls on it. Dropped, it ends them.
 pub(super) struct Driver<C> {
-    connection: C,
+    connection: Socket<C>,
     http2: Connection,
     shared: Rc<Shared>,
     link: Rc<Link>,
@@ -71,8 +72,8 @@ pub(super) struct Call {
     stream: StreamKey,
 }
 
-impl<C: Socket> Driver<C> {
-    pub(super) fn new(connection: C, http2: Connection, shared: Rc<Shared>, link: Rc<Link>) -> Self {
+impl<C: loopswap_rt::Connection> Driver<C> {
+    pub(super) fn new(connection: Socket<C>, http2: Connection, shared: Rc<Shared>, link: Rc<Link>) -> Self {
         Self {
             connection,
             http2,
@@ -317,14 +318,25 @@ impl<C: Socket> Driver<C> {
         }
     }
 
-    /// Ready when the server has been told what it broke, or does not take it.
+    /// Ready when the server has been told what it broke, and goodbye; or does not take it.
     fn poll_last_word(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_told =
-            self.http2.fault().is_none() || self.send(cx).is_err() || (self.http2.n_output_bytes() == 0 && !self.connection.is_sending());
-        if is_told {
+        if self.poll_told(cx).is_ready() {
             return Poll::Ready(());
         }
         Pin::new(self.last_word.get_or_insert_with(|| sleep(LAST_WORD_TIME_MAX))).poll(cx)
+    }
+
+    /// What the server broke; and behind it, or behind the server's own, the goodbye of TLS (RFC 8446, 6.1).
+    fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_told =
+            self.http2.fault().is_none() || self.send(cx).is_err() || (self.http2.n_output_bytes() == 0 && !self.connection.is_sending());
+        if !is_told {
+            return Poll::Pending;
+        }
+        if self.connection.has_last_word() && self.connection.shutdown(Shutdown::Write).is_ok() {
+            while self.connection.is_sending() && ready!(self.connection.poll_send(cx)).0.is_ok() {}
+        }
+        Poll::Ready(())
     }
 
     fn end_with(&mut self, why: &Status) {
@@ -336,7 +348,7 @@ impl<C: Socket> Driver<C> {
     }
 }
 
-impl<C: Socket> Future for Driver<C> {
+impl<C: loopswap_rt::Connection> Future for Driver<C> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

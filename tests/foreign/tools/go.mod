@@ -6,7 +6,10 @@ tool (
 	github.com/bojand/ghz/cmd/ghz
 	github.com/summerwind/h2spec/cmd/h2spec
 	google.golang.org/grpc/interop/client
+	loopswap.test/foreign/compressed
 )
+
+require google.golang.org/grpc v1.85.0
 
 require (
 	cel.dev/expr v0.25.3 // indirect
@@ -61,7 +64,6 @@ require (
 	golang.org/x/text v0.42.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260817212433-ac3dfec99bb1 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
-	google.golang.org/grpc v1.85.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect
 )

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::output;
 
-const N_FAULTS: usize = 78;
+const N_FAULTS: usize = 80;
 const LOOPS: [&str; 3] = ["tokio", "tokio_uring", "glommio"];
 const ENGINES: [&str; 2] = ["native", "hyper"];
 

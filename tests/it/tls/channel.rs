@@ -2,8 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use loopswap::client::{Channel, Endpoint};
 use loopswap::greeter::{GreeterClient, HelloRequest};
@@ -19,7 +20,14 @@ use crate::channel::on_loop;
 use crate::leaks::Hosted;
 use crate::support::{Puppet, serve_puppet};
 
-crate::on_every_loop!(calls_and_large_messages, shows_its_certificate, is_told_why_it_is_refused, says_why_there_is_no_tls, says_goodbye);
+crate::on_every_loop!(
+    calls_and_large_messages,
+    shows_its_certificate,
+    is_told_why_it_is_refused,
+    says_why_there_is_no_tls,
+    says_goodbye,
+    answers_a_goodbye
+);
 
 fn serve(runtime: &str, engine: Http2, pki: &Pki, mutual: bool) -> (Hosted, Puppet) {
     let tls = pki.server().tls();
@@ -104,11 +112,14 @@ fn is_told_why_it_is_refused_of(runtime: &str, engine: Http2) {
     fails(runtime, plain.local_addr().clone(), trusting(&pki), "TLS");
 }
 
+/// The end of such a server.
+pub(super) type ServerEnd = StreamOwned<ServerConnection, std::net::TcpStream>;
+
 /// Serves one client, by rustls.
-fn serve_once(
+pub(super) fn serve_once(
     identity: &Identity,
     alpn: &[&[u8]],
-    talk: impl FnOnce(StreamOwned<ServerConnection, std::net::TcpStream>) + Send + 'static,
+    talk: impl FnOnce(ServerEnd) + Send + 'static,
 ) -> (SocketAddr, JoinHandle<()>) {
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -150,17 +161,42 @@ fn says_why_there_is_no_tls(runtime: &str) {
     serving.join().unwrap();
 }
 
+/// Empty ones: with them the client is connected.
+const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+
 /// GOAWAY, close_notify, FIN.
 fn says_goodbye(runtime: &str) {
     let pki = Pki::new("CA");
     let (addr, serving) = serve_once(&pki.server(), &[b"h2"], |mut tls| {
-        // Empty SETTINGS: the client is connected.
-        tls.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+        tls.write_all(&SETTINGS).unwrap();
         let mut said = Vec::new();
         tls.read_to_end(&mut said).expect("it ends with close_notify");
         assert!(said.starts_with(crate::raw::PREFACE));
     });
     let tls = trusting(&pki);
     on_loop(runtime, async move || connected(addr, tls).await.expect("TLS is agreed").close().await);
+    serving.join().unwrap();
+}
+
+/// The server's close_notify is answered by the client's (RFC 8446, 6.1).
+fn answers_a_goodbye(runtime: &str) {
+    let pki = Pki::new("CA");
+    let (is_connected, connects) = mpsc::channel();
+    let (addr, serving) = serve_once(&pki.server(), &[b"h2"], move |mut tls| {
+        tls.write_all(&SETTINGS).unwrap();
+        connects.recv().unwrap();
+        tls.conn.send_close_notify();
+        tls.flush().unwrap();
+        tls.read_to_end(&mut Vec::new()).expect("it ends with close_notify");
+    });
+    let tls = trusting(&pki);
+    on_loop(runtime, async move || {
+        let channel = connected(addr, tls).await.expect("TLS is agreed");
+        is_connected.send(()).unwrap();
+        while loopswap::rt::live_tasks() > 0 {
+            loopswap::rt::sleep(Duration::from_millis(1)).await;
+        }
+        drop(channel);
+    });
     serving.join().unwrap();
 }

@@ -57,8 +57,13 @@ pub(crate) type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 /// Connects, and agrees on TLS.
 pub(crate) fn open(addr: SocketAddr, config: Arc<ClientConfig>) -> io::Result<Tls> {
+    open_on(connect(addr), addr, config)
+}
+
+/// Agrees on TLS with the server of this address, on a connection that is there.
+pub(crate) fn open_on(socket: TcpStream, addr: SocketAddr, config: Arc<ClientConfig>) -> io::Result<Tls> {
     let name = ServerName::from(addr.ip());
-    let mut tls = StreamOwned::new(ClientConnection::new(config, name).expect("a configuration that works"), connect(addr));
+    let mut tls = StreamOwned::new(ClientConnection::new(config, name).expect("a configuration that works"), socket);
     while tls.conn.is_handshaking() {
         tls.conn.complete_io(&mut tls.sock)?;
     }

@@ -10,12 +10,7 @@ use super::{greeter, serve_tls, trusting};
 use crate::raw::{kind, ping_ack};
 use crate::support::{block_on, hello};
 
-crate::on_every_loop_and_engine!(
-    running_calls_finish,
-    says_goodbye,
-    clients_that_leave_without_goodbye,
-    a_handshake_under_way_does_not_hold_it_up
-);
+crate::on_every_loop_and_engine!(running_calls_finish, says_goodbye, a_handshake_under_way_does_not_hold_it_up);
 
 fn running_calls_finish(runtime: &str, engine: &str) {
     let pki = Pki::new("CA");
@@ -63,24 +58,6 @@ fn says_goodbye(runtime: &str, engine: &str) {
         drop(tls);
         assert_eq!(server.wait().code(), Some(0));
     }
-}
-
-/// FIN alone is an end as well, and no error.
-fn clients_that_leave_without_goodbye(runtime: &str, engine: &str) {
-    let pki = Pki::new("CA");
-    let mut server = serve_tls(runtime, engine, &pki.server(), &[]);
-    let mut tls = open(server.addr(), config(&pki, None, &Wants::default())).expect("TLS is agreed");
-    assert_eq!(greets(&mut tls), "Hello, Joe!");
-    tls.sock.shutdown(std::net::Shutdown::Write).unwrap();
-    until_closed(&mut tls);
-    let mut tls = open(server.addr(), config(&pki, None, &Wants::default())).expect("TLS is agreed");
-    assert_eq!(greets(&mut tls), "Hello, Joe!");
-    tls.conn.send_close_notify();
-    tls.flush().unwrap();
-    until_closed(&mut tls);
-    server.signal(Signal::TERM);
-    assert_eq!(server.wait().code(), Some(0));
-    assert!(!server.stderr().so_far().contains("TLS refused"), "{}", server.stderr().so_far());
 }
 
 fn a_handshake_under_way_does_not_hold_it_up(runtime: &str, engine: &str) {

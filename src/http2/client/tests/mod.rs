@@ -1,5 +1,6 @@
-//! The client's side, given raw bytes of a server: every sort of frame, whole and in pieces; what breaks a rule is in `refused`.
+//! The client's side, given raw bytes of a server: every sort of frame, whole and in pieces; requests piece by piece are in `parts`, what breaks a rule in `refused`.
 
+mod parts;
 mod refused;
 
 use bytes::Bytes;
