@@ -43,7 +43,11 @@ async fn greet(request: HelloRequest) -> Result<HelloReply, Status> {
     if !pause.is_zero() {
         crate::rt::sleep(pause).await;
     }
-    Ok(HelloReply { message: ["Hello, ", &name, "!"].concat() })
+    let mut message = String::with_capacity("Hello, !".len() + name.len());
+    message.push_str("Hello, ");
+    message.push_str(&name);
+    message.push('!');
+    Ok(HelloReply { message })
 }
 
 /// How long to sleep.

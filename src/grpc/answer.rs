@@ -1,8 +1,10 @@
 //! What a call answers, written down on its transport.
 //!
-//! It knows how far the answer has come, so that one answer is never begun or ended twice, whatever ends a call: its handler, a panic, the deadline.
+//! It knows how far the answer has come, so that one answer is never begun or ended twice, whatever ends a call: its handler, a panic, the deadline. Who looks at the
+//! call is told what is written down.
 
 use std::cell::Cell;
+use std::mem;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -18,6 +20,7 @@ use crate::grpc::{
     CallId, Inbox, MessageCompression, Opening, Partials, Peer, Response, ResponseHead, ResponseParts, Trailers, Transport, fields,
 };
 use crate::http2::ErrorCode;
+use crate::observe::{Entered, Watched};
 
 /// How far an answer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,15 +40,28 @@ pub(crate) struct Answer {
     progress: Progress,
 }
 
-/// A call that answers at its end keeps its progress to itself; one that answers on the way shares it with whoever does.
+/// A call that answers at its end keeps its course to itself; one that answers on the way shares it with whoever does.
 enum Progress {
-    Own(Cell<Stage>),
-    Shared(Rc<Cell<Stage>>),
+    Own(Course),
+    Shared(Rc<Course>),
+}
+
+/// The course that an answer takes.
+struct Course {
+    stage: Cell<Stage>,
+    /// Who looks at it, if anyone does.
+    watched: Option<Watched>,
+}
+
+impl Progress {
+    fn begin(watched: Option<Watched>) -> Self {
+        Self::Own(Course { stage: Cell::new(Stage::Awaited), watched })
+    }
 }
 
 impl Answer {
-    pub(crate) fn new(transport: Rc<dyn Transport>, id: CallId) -> Self {
-        Self { transport, id, opening: Opening::default(), progress: Progress::Own(Cell::new(Stage::Awaited)) }
+    pub(crate) fn new(transport: Rc<dyn Transport>, id: CallId, watched: Option<Watched>) -> Self {
+        Self { transport, id, opening: Opening::default(), progress: Progress::begin(watched) }
     }
 
     /// What the head is to say of compression. It is said before anything is answered, and before the answer is shared.
@@ -55,17 +71,29 @@ impl Answer {
 
     /// Another way to write the same answer.
     pub(crate) fn share(&mut self) -> Self {
-        let shared = match &self.progress {
-            Progress::Own(stage) => Rc::new(stage.clone()),
-            Progress::Shared(stage) => Rc::clone(stage),
+        let shared = match mem::replace(&mut self.progress, Progress::begin(None)) {
+            Progress::Own(course) => Rc::new(course),
+            Progress::Shared(course) => course,
         };
         self.progress = Progress::Shared(Rc::clone(&shared));
         Self { transport: Rc::clone(&self.transport), id: self.id, opening: self.opening, progress: Progress::Shared(shared) }
     }
 
-    /// An answer to the same call on another transport, which passes things on to this one.
+    /// An answer to the same call on another transport, which passes things on to this one. Nobody looks at it: this one is looked at.
     pub(super) fn on(&self, transport: Rc<dyn Transport>) -> Self {
-        Self { transport, id: self.id, opening: self.opening, progress: Progress::Own(Cell::new(Stage::Awaited)) }
+        Self { transport, id: self.id, opening: self.opening, progress: Progress::begin(None) }
+    }
+
+    /// The call, as it is looked at.
+    #[inline]
+    pub(super) fn watched(&self) -> Option<&Watched> {
+        self.course().watched.as_ref()
+    }
+
+    /// Enters the call's span, if it has one.
+    #[inline]
+    pub(super) fn enter(&self) -> Option<Entered> {
+        self.watched().and_then(Watched::enter)
     }
 
     /// The ends of the call's connection.
@@ -126,6 +154,9 @@ impl Answer {
                 self.transport.head(self.id, ResponseHead::Fields(StatusCode::OK, &fields), false);
             }
         }
+        if let Some(watched) = self.watched() {
+            watched.exists();
+        }
     }
 
     /// Sends a message. The answer was opened before. `compression`: whether it may be compressed; it may, unless that says otherwise.
@@ -141,15 +172,11 @@ impl Answer {
     ) -> Result<(), Status> {
         if let Some(encoding) = self.encoding(compression) {
             let bytes = compressed(message, encoding, encode_bytes_max)?;
-            if self.stage() == Stage::Begun {
-                self.transport.data(self.id, &mut |buffer| buffer.extend_from_slice(&bytes), false);
-            }
+            self.one_message(&mut |buffer| buffer.extend_from_slice(&bytes));
             return Ok(());
         }
         let len = encoded_len(message, encode_bytes_max)?;
-        if self.stage() == Stage::Begun {
-            self.transport.data(self.id, &mut |buffer| encode(message, len, buffer), false);
-        }
+        self.one_message(&mut |buffer| encode(message, len, buffer));
         Ok(())
     }
 
@@ -169,16 +196,30 @@ impl Answer {
     }
 
     #[inline]
-    fn whole(&self, metadata: Option<MetadataMap>, write: &mut dyn FnMut(&mut Vec<u8>), trailers: Option<MetadataMap>) {
+    fn whole(&self, metadata: Option<Box<MetadataMap>>, write: &mut dyn FnMut(&mut Vec<u8>), trailers: Option<Box<MetadataMap>>) {
         if metadata.is_none() && trailers.is_none() && self.stage() == Stage::Awaited {
             // Should the message's own code panic, a status can still follow the head.
             self.cell().set(Stage::Begun);
             self.transport.reply(self.id, self.opening, write);
             self.cell().set(Stage::Ended);
+            if let Some(watched) = self.watched() {
+                watched.replied();
+            }
         } else {
-            self.head(metadata);
+            self.head(metadata.map(|metadata| *metadata));
+            self.one_message(write);
+            self.ok_with(trailers.map(|trailers| *trailers));
+        }
+    }
+
+    /// Sends what `write` makes, a message with its prefix, unless the answer has ended.
+    #[inline]
+    fn one_message(&self, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        if self.stage() == Stage::Begun {
             self.transport.data(self.id, write, false);
-            self.ok_with(trailers);
+            if let Some(watched) = self.watched() {
+                watched.sent_message();
+            }
         }
     }
 
@@ -193,6 +234,9 @@ impl Answer {
         if self.stage() == Stage::Begun {
             self.cell().set(Stage::Ended);
             self.transport.trailers(self.id, Trailers::Ok);
+            if let Some(watched) = self.watched() {
+                watched.ended(Code::Ok);
+            }
         }
     }
 
@@ -210,12 +254,9 @@ impl Answer {
 
     /// Ends the answer with this status: in its head if that has not been sent (Trailers-Only), else in its trailers. Nothing, if it has ended.
     pub(crate) fn status(&self, status: &Status) {
-        match self.cell().replace(Stage::Ended) {
-            Stage::Awaited => {
-                let fields = fields::trailers_only(status);
-                self.transport.head(self.id, ResponseHead::Fields(StatusCode::OK, &fields), true);
-            }
-            Stage::Begun => self.transport.trailers(self.id, Trailers::Fields(&fields::ending(status))),
+        match self.stage() {
+            Stage::Awaited => self.plain_head(StatusCode::OK, &fields::trailers_only(status), true),
+            Stage::Begun => self.plain_trailers(&fields::ending(status)),
             Stage::Ended => {}
         }
     }
@@ -224,6 +265,11 @@ impl Answer {
     pub(crate) fn plain_head(&self, status: StatusCode, fields: &HeaderMap, end: bool) {
         self.cell().set(if end { Stage::Ended } else { Stage::Begun });
         self.transport.head(self.id, ResponseHead::Fields(status, fields), end);
+        match self.watched() {
+            Some(watched) if end => watched.ended_with(status, fields),
+            Some(watched) => watched.exists(),
+            None => {}
+        }
     }
 
     /// A part of such an answer's body.
@@ -232,32 +278,57 @@ impl Answer {
             self.cell().set(Stage::Ended);
         }
         self.transport.data(self.id, &mut |buffer| buffer.extend_from_slice(bytes), end);
+        if let Some(watched) = self.watched() {
+            watched.sent(bytes);
+            if end {
+                // It has no status, as no answer of gRPC's has.
+                watched.ended(Code::Unknown);
+            }
+        }
     }
 
     /// A part of an answer's body that another answer has framed.
     pub(super) fn pass_data(&self, write: &mut dyn FnMut(&mut Vec<u8>)) {
-        if self.stage() == Stage::Begun {
-            self.transport.data(self.id, write, false);
+        if self.stage() != Stage::Begun {
+            return;
         }
+        let Some(watched) = self.watched() else { return self.transport.data(self.id, write, false) };
+        let mut seen = |buffer: &mut Vec<u8>| {
+            let start = buffer.len();
+            write(buffer);
+            watched.sent(&buffer[start..]);
+        };
+        self.transport.data(self.id, &mut seen, false);
     }
 
     /// Ends such an answer.
     pub(crate) fn plain_trailers(&self, fields: &HeaderMap) {
         self.cell().set(Stage::Ended);
         self.transport.trailers(self.id, Trailers::Fields(fields));
+        if let Some(watched) = self.watched() {
+            watched.ended_with(StatusCode::OK, fields);
+        }
     }
 
     /// Breaks the answer off.
     pub(crate) fn reset(&self, code: ErrorCode) {
         if self.cell().replace(Stage::Ended) != Stage::Ended {
             self.transport.reset(self.id, code);
+            if let Some(watched) = self.watched() {
+                watched.reset(code);
+            }
         }
     }
 
     fn cell(&self) -> &Cell<Stage> {
+        &self.course().stage
+    }
+
+    #[inline]
+    fn course(&self) -> &Course {
         match &self.progress {
-            Progress::Own(stage) => stage,
-            Progress::Shared(stage) => stage,
+            Progress::Own(course) => course,
+            Progress::Shared(course) => course,
         }
     }
 }

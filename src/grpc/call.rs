@@ -15,9 +15,9 @@ use crate::grpc::encoding::Encoding;
 use crate::grpc::framing::{PREFIX_BYTES, Prefix, cut_off, no_message, several_messages};
 use crate::grpc::inflation::Inflation;
 use crate::grpc::verdict::{deadline_exceeded, judge, read_timeout};
-use crate::grpc::{Admission, CallId, Head, Inbox, Origin, PANICKED, Route, TakesOne, Transport, Work, contained};
+use crate::grpc::{Admission, CallId, Head, Inbox, Origin, PANICKED, Route, TakesMany, TakesOne, Transport, Work, contained};
 use crate::http2::ErrorCode;
-use crate::observe::{Observer, Watched};
+use crate::observe::{Entered, Observer, Watched};
 use crate::service::Router;
 
 /// A call under way.
@@ -30,8 +30,6 @@ pub(crate) struct Call {
     answer: Answer,
     deadline: Option<Instant>,
     state: State,
-    /// What looks at it, if anything does.
-    watched: Option<Rc<Watched>>,
     /// Its place among the worker's calls, where those are counted.
     permit: Option<Permit>,
 }
@@ -66,29 +64,43 @@ enum State {
     Over,
 }
 
+impl State {
+    /// Begins a method that takes its request as it comes.
+    fn begin(method: &dyn TakesMany, head: Head, deadline: Option<Instant>, plain: bool, answer: &mut Answer) -> Self {
+        let inbox = Rc::new(answer.inbox());
+        let origin = Origin::new(head, deadline, None);
+        match inside(deadline, answer.enter(), || method.start(Rc::clone(&inbox), origin, answer)) {
+            Some(work) => Self::Running { work, inbox: Some(inbox), plain },
+            None => {
+                answer.status(&Status::internal(PANICKED));
+                Self::Over
+            }
+        }
+    }
+}
+
 /// Answers a request whose header list is larger than the engine's limit, so that it has no head: RESOURCE_EXHAUSTED (statuscodes.md), by trailers
 /// alone.
 pub(crate) fn refuse_headers(transport: Rc<dyn Transport>, id: CallId, observer: Option<&Rc<Observer>>, now: Instant) {
-    let (transport, watched) = Watched::over(observer, transport, now);
-    if let Some(watched) = watched {
-        watched.name(None);
+    let answer = Answer::new(transport, id, observer.map(|observer| Watched::new(observer, now)));
+    if let Some(watched) = answer.watched() {
+        watched.name_none(answer.peer().as_deref());
     }
-    Answer::new(transport, id).status(&Status::resource_exhausted("the header list is larger than the server's limit"));
+    answer.status(&Status::resource_exhausted("the header list is larger than the server's limit"));
 }
 
 impl Call {
-    /// Routes and judges a request. `None`: it was refused, and that was answered already.
+    /// Routes and judges a request. `None`: it was refused, and that was answered already. One without a body [ends](Self::end) next.
     pub(crate) fn open(router: &Router, arrival: Arrival<'_>, transport: Rc<dyn Transport>, id: CallId) -> Option<Self> {
         let Arrival { head, ends, now, admission, observer } = arrival;
-        let (transport, watched) = Watched::over(observer, transport, now);
-        let mut answer = Answer::new(transport, id);
+        let mut answer = Answer::new(transport, id, observer.map(|observer| Watched::new(observer, now)));
         // The router is the connection's, as the heads are: what it once said of a head stays true.
         let admitted = head.with_verdict(
             |head| judge(router, head),
             || answer.peer(),
-            |verdict| {
-                if let Some(watched) = &watched {
-                    watched.name(Some(&head));
+            |verdict, known| {
+                if let Some(watched) = answer.watched() {
+                    watched.name(&head, known);
                 }
                 match verdict {
                     Ok(admitted) => Some((admitted.route.clone(), admitted.opening, admitted.timeout, admitted.expects_continue)),
@@ -126,40 +138,38 @@ impl Call {
             answer.go_ahead();
         }
         let deadline = timeout.map(|timeout| deadline_after(now, timeout));
-        let mut call = Self { answer, deadline, state: State::Over, permit, watched };
-        match route {
-            Route::TakesOne(method) => call.state = State::Gathering { method, head, gathered: Vec::new() },
-            Route::TakesMany(method) | Route::Tonic(method) => {
-                call.start(head, false, |inbox, origin, answer| method.start(inbox, origin, answer))
-            }
-            Route::Plain(method) => call.start(head, true, |inbox, origin, answer| method.start(inbox, origin, answer)),
-        }
-        if ends {
-            call.end();
-        }
-        Some(call)
+        let state = match route {
+            Route::TakesOne(method) => State::Gathering { method, head, gathered: Vec::new() },
+            Route::TakesMany(method) | Route::Tonic(method) => State::begin(&*method, head, deadline, false, &mut answer),
+            Route::Plain(method) => State::begin(&*method, head, deadline, true, &mut answer),
+        };
+        Some(Self { answer, deadline, state, permit })
     }
 
     /// A part of the request's body, cut anywhere. `end`: the request ends with it.
     pub(crate) fn data(&mut self, bytes: &[u8], end: bool) {
-        if let Some(watched) = &self.watched {
+        if let Some(watched) = self.answer.watched() {
             watched.received(bytes);
         }
         match &mut self.state {
             State::Gathering { gathered, .. } => {
                 self.answer.release(bytes.len());
-                if gathered.is_empty() && end {
-                    self.take(bytes);
+                let in_parts;
+                let message = if gathered.is_empty() && end {
+                    bytes
                 } else {
-                    self.gather(bytes, end);
-                }
+                    let Some(gathered) = self.gather(bytes, end) else { return };
+                    in_parts = gathered;
+                    &in_parts
+                };
+                self.take(message);
             }
             State::Running { inbox: Some(inbox), .. } => inbox.put(bytes, end),
             State::Running { inbox: None, .. } | State::Inflating { .. } | State::Over => self.answer.release(bytes.len()),
         }
     }
 
-    /// The request ends by trailers, which say nothing (PROTOCOL-HTTP2, "Requests").
+    /// The request ends without a body, or by trailers, which say nothing (PROTOCOL-HTTP2, "Requests").
     pub(crate) fn end(&mut self) {
         self.data(&[], true);
     }
@@ -179,7 +189,7 @@ impl Call {
             }
             State::Running { work, .. } => {
                 let answer = &self.answer;
-                match inside(self.deadline, &self.watched, || work.as_mut().poll(cx, answer)) {
+                match inside(self.deadline, answer.enter(), || work.as_mut().poll(cx, answer)) {
                     Some(Poll::Pending) => return Poll::Pending,
                     Some(Poll::Ready(())) => self.close(),
                     None => self.panicked(),
@@ -205,17 +215,8 @@ impl Call {
         self.answer.status(status);
     }
 
-    fn start(&mut self, head: Head, plain: bool, start: impl FnOnce(Rc<Inbox>, Origin, &mut Answer) -> Work) {
-        let inbox = Rc::new(self.answer.inbox());
-        let origin = Origin::new(head, self.deadline, None);
-        let answer = &mut self.answer;
-        match inside(self.deadline, &self.watched, || start(Rc::clone(&inbox), origin, answer)) {
-            Some(work) => self.state = State::Running { work, inbox: Some(inbox), plain },
-            None => self.panicked(),
-        }
-    }
-
     /// The request's one message, prefix included, which need be neither right nor whole.
+    #[inline]
     fn take(&mut self, bytes: &[u8]) {
         let State::Gathering { method, head, .. } = mem::replace(&mut self.state, State::Over) else {
             unreachable!("a message is taken where one is gathered");
@@ -243,19 +244,21 @@ impl Call {
     }
 
     /// Runs the handler with its message, which was compressed so.
-    #[inline]
+    #[inline(always)]
     fn dispatch(&mut self, method: &dyn TakesOne, head: Head, message: &[u8], encoding: Option<Encoding>) {
         let origin = Origin::new(head, self.deadline, encoding);
         let answer = &mut self.answer;
-        match inside(self.deadline, &self.watched, || method.start(message, origin, answer)) {
-            Some(Ok(work)) => self.state = State::Running { work, inbox: None, plain: false },
+        match inside(self.deadline, answer.enter(), || method.start(message, origin, answer)) {
+            // It had neither its request nor its work meanwhile, so nothing is there to be dropped; and nobody need look.
+            Some(Ok(work)) => mem::forget(mem::replace(&mut self.state, State::Running { work, inbox: None, plain: false })),
             Some(Err(status)) => self.answer.status(&status),
             None => self.panicked(),
         }
     }
 
-    /// Collects a message that does not come in one piece. It is refused as soon as it can be, and never kept beyond its limit.
-    fn gather(&mut self, bytes: &[u8], end: bool) {
+    /// Collects a message that does not come in one piece, and returns it when it has ended. It is refused as soon as it can be, and never kept beyond its
+    /// limit.
+    fn gather(&mut self, bytes: &[u8], end: bool) -> Option<Vec<u8>> {
         let State::Gathering { method, head, gathered } = &mut self.state else {
             unreachable!("called while gathering");
         };
@@ -267,13 +270,13 @@ impl Call {
         };
         if let Err(status) = kept {
             self.close();
-            return self.answer.status(&status);
+            self.answer.status(&status);
+            return None;
         }
         // As much as came, and no more: what was announced may never come.
         gathered.extend_from_slice(bytes);
         if end {
-            let gathered = mem::take(gathered);
-            return self.take(&gathered);
+            return Some(mem::take(gathered));
         }
         let refused = match Prefix::parse(gathered, method.terms().limits.decode_bytes_max, || head.encoding()) {
             Ok(Some(prefix)) if gathered.len() > PREFIX_BYTES + prefix.len => Some(several_messages()),
@@ -284,6 +287,7 @@ impl Call {
             self.close();
             self.answer.status(&status);
         }
+        None
     }
 
     /// The worker has fallen behind, and the handler has not begun.
@@ -312,7 +316,7 @@ impl Call {
         match mem::replace(&mut self.state, State::Over) {
             State::Running { work, inbox, .. } => {
                 // Destructors of a handler may panic; the answer is none the worse for it.
-                let _ = inside(self.deadline, &self.watched, || drop(work));
+                let _ = inside(self.deadline, self.answer.enter(), || drop(work));
                 if let Some(inbox) = inbox {
                     inbox.close();
                 }
@@ -333,18 +337,23 @@ impl Drop for Call {
             self.close();
         }
         // The answer may be in the hands of a task of the handler's, which outlives it.
-        if let Some(watched) = &self.watched {
+        if let Some(watched) = self.answer.watched() {
             watched.end();
         }
     }
 }
 
 /// The value of a handler's code, run as a part of its call: it finds the call's deadline and span, and its panic, `None`, stays here.
-#[inline]
-fn inside<T>(deadline: Option<Instant>, watched: &Option<Rc<Watched>>, work: impl FnOnce() -> T) -> Option<T> {
-    let _within = Within::enter(deadline);
-    let _span = watched.as_ref().and_then(|watched| watched.enter());
-    contained(work)
+#[inline(always)]
+fn inside<T>(deadline: Option<Instant>, span: Option<Entered>, work: impl FnOnce() -> T) -> Option<T> {
+    let within = Within::enter(deadline);
+    let value = contained(work);
+    drop(within);
+    // To look here, rather than where spans are dropped, is what a call without one pays.
+    if let Some(span) = span {
+        drop(span);
+    }
+    value
 }
 
 /// The bytes of the one message that a request consists of, and how they are compressed.

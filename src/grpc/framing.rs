@@ -61,7 +61,7 @@ impl Prefix {
             // A flag alone tells as much.
             return bytes.first().map_or(Ok(None), |flag| judge_flag(*flag, encoding).map(|_| None));
         };
-        let encoding = judge_flag(flag, encoding)?;
+        let encoding = if flag == 0 { None } else { judge_flag(flag, encoding)? };
         let len = u32::from_be_bytes([a, b, c, d]) as usize;
         if len > decode_bytes_max {
             return Err(Status::resource_exhausted(format!("a message of {len} bytes is larger than the limit of {decode_bytes_max}")));
@@ -114,13 +114,15 @@ pub(super) fn encoded_len<M: Message>(message: &M, encode_bytes_max: usize) -> R
     judge_len(message.encoded_len(), encode_bytes_max)
 }
 
+#[inline]
 fn judge_len(len: usize, encode_bytes_max: usize) -> Result<u32, Status> {
-    u32::try_from(len).ok().filter(|_| len <= encode_bytes_max).ok_or_else(|| {
-        Status::resource_exhausted(format!(
-            "the reply of {len} bytes is larger than the limit of {}",
-            encode_bytes_max.min(u32::MAX as usize)
-        ))
-    })
+    let max = encode_bytes_max.min(u32::MAX as usize);
+    if len <= max { Ok(len as u32) } else { Err(too_large(len, max)) }
+}
+
+#[cold]
+fn too_large(len: usize, max: usize) -> Status {
+    Status::resource_exhausted(format!("the reply of {len} bytes is larger than the limit of {max}"))
 }
 
 /// A message with its prefix, compressed; as it is, if that makes it no smaller.

@@ -78,19 +78,26 @@ impl Head {
         }
     }
 
-    /// What `judge` says of it, asked once, as `peer` is, for all requests that share the head.
+    /// What `judge` says of it, asked once, as `peer` is, for all requests that share the head. `see` also gets what an observer remembers of them.
     pub(super) fn with_verdict<T>(
         &self,
         judge: impl FnOnce(&Self) -> Verdict,
         peer: impl FnOnce() -> Option<Rc<Peer>>,
-        see: impl FnOnce(&Verdict) -> T,
+        see: impl FnOnce(&Verdict, &OnceCell<u32>) -> T,
     ) -> T {
-        match self {
+        let own;
+        let (verdict, place) = match self {
             Self::Native(head) => {
-                see(&head.memo(|_| Memo { verdict: judge(self), peer: peer(), parts: OnceCell::new(), label: OnceCell::new() }).verdict)
+                let make = |_: &http2::Head| Memo { verdict: judge(self), peer: peer(), place: OnceCell::new(), parts: OnceCell::new() };
+                let memo = head.memo(make);
+                (&memo.verdict, &memo.place)
             }
-            Self::Http(..) => see(&judge(self)),
-        }
+            Self::Http(..) => {
+                own = (judge(self), OnceCell::new());
+                (&own.0, &own.1)
+            }
+        };
+        see(verdict, place)
     }
 
     /// The ends of its connection. It was judged before.
@@ -99,13 +106,6 @@ impl Head {
             Self::Http(_, peer) => peer.clone(),
             Self::Native(head) => head.memo::<Memo>(|_| unreachable!("a head is judged before anything else")).peer.clone(),
         }
-    }
-
-    /// What `find` says of its path, asked until it says something, for all requests that share the head. It was judged before.
-    pub(crate) fn label(&self, find: impl FnOnce(&[u8]) -> Option<usize>) -> Option<usize> {
-        let Self::Native(head) = self else { return find(self.path()) };
-        let known = &head.memo::<Memo>(|_| unreachable!("a head is judged before anything else")).label;
-        known.get().copied().or_else(|| find(head.path()).inspect(|found| known.set(*found).expect("it was not known")))
     }
 
     /// The head as services of tonic want it. `None` for a path that is no part of a URI. It was judged before.
@@ -129,8 +129,8 @@ struct Memo {
     verdict: Verdict,
     /// They share a connection, too.
     peer: Option<Rc<Peer>>,
-    /// What they are counted under, once that is known for good.
-    label: OnceCell<usize>,
+    /// Where they are counted, once that is known for good.
+    place: OnceCell<u32>,
     /// Made when a service of tonic wants it.
     parts: OnceCell<Option<request::Parts>>,
 }

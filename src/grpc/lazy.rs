@@ -23,12 +23,12 @@ impl LazyMetadata {
     }
 
     /// With this map, if there is one.
-    pub(crate) fn made(map: Option<MetadataMap>) -> Self {
-        Self { map: map.map_or_else(OnceCell::new, |map| OnceCell::from(Box::new(map))) }
+    pub(crate) fn made(map: Option<Box<MetadataMap>>) -> Self {
+        Self { map: map.map_or_else(OnceCell::new, OnceCell::from) }
     }
 
     /// The map, if there ever was one.
-    pub(crate) fn into_made(self) -> Option<MetadataMap> {
-        self.map.into_inner().map(|map| *map)
+    pub(crate) fn into_made(self) -> Option<Box<MetadataMap>> {
+        self.map.into_inner()
     }
 }

@@ -63,4 +63,4 @@ pub(crate) use response::ResponseParts;
 pub use streaming::Streaming;
 pub(crate) use timeout::parse as parse_timeout;
 pub(crate) use transport::{CallId, ResponseHead, Trailers, Transport};
-pub(crate) use work::{Kind, Route, Running, TakesMany, TakesOne, Work};
+pub(crate) use work::{Kind, Route, Running, TakesMany, TakesOne, Work, boxed};

@@ -45,7 +45,7 @@ impl<R: Message> Replies<R> {
     {
         let ResponseParts { message: stream, metadata, trailers, compression } = response.into_parts();
         self.compression = compression.or_else(|| self.compression.take());
-        self.answer.head(metadata);
+        self.answer.head(metadata.map(|metadata| *metadata));
         let mut stream = pin!(stream);
         poll_fn(|cx| {
             loop {
@@ -58,8 +58,8 @@ impl<R: Message> Replies<R> {
             }
         })
         .await?;
-        if trailers.is_some() {
-            self.answer.ok_with(trailers);
+        if let Some(trailers) = trailers {
+            self.answer.ok_with(Some(*trailers));
         }
         Ok(())
     }

@@ -31,7 +31,7 @@ pub(crate) struct Origin {
 /// What interceptors leave behind.
 pub(crate) struct Changed {
     /// All of it; `None` if they never looked.
-    pub(crate) metadata: Option<MetadataMap>,
+    pub(crate) metadata: Option<Box<MetadataMap>>,
     pub(crate) extensions: Extensions,
 }
 

@@ -16,11 +16,11 @@ pub struct Response<T> {
     compression: Option<MessageCompression>,
 }
 
-/// A response, apart. What nobody asked for is not there.
+/// A response, apart. What nobody asked for is not there, nor moved about.
 pub(crate) struct ResponseParts<T> {
     pub(crate) message: T,
-    pub(crate) metadata: Option<MetadataMap>,
-    pub(crate) trailers: Option<MetadataMap>,
+    pub(crate) metadata: Option<Box<MetadataMap>>,
+    pub(crate) trailers: Option<Box<MetadataMap>>,
     pub(crate) compression: Option<MessageCompression>,
 }
 

@@ -12,6 +12,14 @@ use crate::grpc::{Answer, Inbox, Origin, Terms};
 /// A call's work under way: all of it, from the request to the last byte of the answer, in one box.
 pub(crate) type Work = Pin<Box<dyn Running>>;
 
+/// Work in its box, which is there before it: so the work is made where it stays, and its room for what comes later is not copied.
+#[inline]
+pub(crate) fn boxed<W: Running + 'static>(make: impl FnOnce() -> W) -> Work {
+    let place = Box::<W>::new_uninit();
+    let work = Box::write(place, make());
+    Box::into_pin(work)
+}
+
 /// Work, to be polled until it is done.
 pub(crate) trait Running {
     /// Ready when the answer is complete.

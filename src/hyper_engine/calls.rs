@@ -82,7 +82,10 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
         let head = Head::Http(Box::new(parts), Some(Rc::clone(&self.peer)));
         let admission = self.house.admission.as_ref().map(|admission| (admission, Rc::strong_count(&self.places) - 1));
         let arrival = Arrival { head, ends, now: now(), admission, observer: self.house.observer.as_ref() };
-        let call = Call::open(&self.router, arrival, transport, ID);
+        let mut call = Call::open(&self.router, arrival, transport, ID);
+        if ends {
+            call.iter_mut().for_each(Call::end);
+        }
         let deadline = call.as_ref().and_then(Call::deadline);
         let request = (!ends && call.is_some()).then_some(body);
         let deadline = deadline.map(|at| {

@@ -1,5 +1,6 @@
 //! The calls of a connection, in the slots of their streams.
 
+use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Instant;
@@ -22,7 +23,9 @@ pub(super) struct Calls {
 
 #[derive(Default)]
 struct Slot {
-    call: Option<(StreamKey, Call)>,
+    call: Option<Call>,
+    /// The stream of the slot's last call.
+    owner: Option<StreamKey>,
     /// Made for the slot's first call, and kept for the next ones.
     waker: Option<Waker>,
     is_fresh: bool,
@@ -37,48 +40,47 @@ impl Calls {
         self.n == 0
     }
 
-    /// Takes a call whose handler may want to run.
-    pub(super) fn insert(&mut self, stream: StreamKey, call: Call) {
-        if let Some(deadline) = call.deadline() {
-            self.deadline = Some(self.deadline.map_or(deadline, |other| other.min(deadline)));
-        }
+    /// Opens a call, in the slot where it stays, and returns it unless it was refused. Its handler may want to run.
+    #[inline]
+    pub(super) fn open(&mut self, stream: StreamKey, open: impl FnOnce() -> Option<Call>) -> Option<&mut Call> {
         let slot = stream.slot();
         if slot >= self.slots.len() {
             self.slots.reserve_exact(slot + 1 - self.slots.len());
             self.slots.resize_with(slot + 1, Slot::default);
         }
         let entry = &mut self.slots[slot];
-        if entry.call.is_none() {
-            self.n += 1;
+        // The stream that had the slot is gone, and with it whoever waits for its call.
+        if entry.call.is_some() {
+            entry.call = None;
+            self.n -= 1;
         }
-        entry.call = Some((stream, call));
-        if !entry.is_fresh {
-            entry.is_fresh = true;
+        entry.call = open();
+        let call = entry.call.as_mut()?;
+        self.n += 1;
+        entry.owner = Some(stream);
+        if let Some(deadline) = call.deadline() {
+            self.deadline = Some(self.deadline.map_or(deadline, |other| other.min(deadline)));
+        }
+        if !mem::replace(&mut entry.is_fresh, true) {
             self.fresh.push(slot as u32);
         }
+        Some(call)
     }
 
-    /// The call of a stream, if it is not over.
-    pub(super) fn get_mut(&mut self, stream: StreamKey) -> Option<&mut Call> {
-        let (owner, call) = self.slots.get_mut(stream.slot())?.call.as_mut()?;
-        (*owner == stream).then_some(call)
-    }
-
-    /// Something has come for the stream's call: it is polled at the next [`poll`](Self::poll).
-    pub(super) fn freshen(&mut self, stream: StreamKey) {
-        let slot = stream.slot();
-        if let Some(entry) = self.slots.get_mut(slot)
-            && !entry.is_fresh
-        {
-            entry.is_fresh = true;
-            self.fresh.push(slot as u32);
+    /// The call of a stream, if it is not over, for which something has come: it is polled at the next [`poll`](Self::poll).
+    pub(super) fn freshen(&mut self, stream: StreamKey) -> Option<&mut Call> {
+        let entry = self.slots.get_mut(stream.slot()).filter(|entry| entry.owner == Some(stream))?;
+        let call = entry.call.as_mut()?;
+        if !mem::replace(&mut entry.is_fresh, true) {
+            self.fresh.push(stream.slot() as u32);
         }
+        Some(call)
     }
 
     /// Drops the stream's call.
     pub(super) fn cancel(&mut self, stream: StreamKey) {
-        if self.get_mut(stream).is_some() {
-            self.slots[stream.slot()].call = None;
+        if let Some(entry) = self.slots.get_mut(stream.slot()).filter(|entry| entry.owner == Some(stream) && entry.call.is_some()) {
+            entry.call = None;
             self.n -= 1;
         }
     }
@@ -122,7 +124,7 @@ impl Calls {
         }
         self.deadline = None;
         for entry in &mut self.slots {
-            let Some((_, call)) = &mut entry.call else { continue };
+            let Some(call) = &mut entry.call else { continue };
             match call.deadline() {
                 Some(deadline) if deadline <= now => {
                     call.expire();
@@ -145,7 +147,7 @@ impl Calls {
     fn poll_slot(&mut self, slot: usize, ready: &Arc<Ready>) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
         entry.is_fresh = false;
-        let Some((_, call)) = &mut entry.call else { return };
+        let Some(call) = &mut entry.call else { return };
         let waker = entry.waker.get_or_insert_with(|| ready.waker(slot));
         if call.poll(&mut Context::from_waker(waker)).is_ready() {
             entry.call = None;

@@ -458,22 +458,20 @@ impl Intake<'_> {
                 let admission = self.house.admission.as_ref().map(|admission| (admission, self.calls.len()));
                 let head = Head::Native(head);
                 let arrival = Arrival { head, ends: end, now: self.now, admission, observer: self.house.observer.as_ref() };
-                if let Some(call) = Call::open(self.router, arrival, self.transport(), id) {
-                    self.calls.insert(stream, call);
+                let transport = self.transport();
+                let call = self.calls.open(stream, || Call::open(self.router, arrival, transport, id));
+                if end {
+                    call.into_iter().for_each(Call::end);
                 }
             }
-            Event::Data { stream, bytes, end } => match self.calls.get_mut(stream) {
-                Some(call) => {
-                    call.data(bytes, end);
-                    self.calls.freshen(stream);
-                }
+            Event::Data { stream, bytes, end } => match self.calls.freshen(stream) {
+                Some(call) => call.data(bytes, end),
                 // Its answer was complete before.
                 None => self.link.http2.borrow_mut().release(stream, bytes.len()),
             },
             Event::End { stream } => {
-                if let Some(call) = self.calls.get_mut(stream) {
+                if let Some(call) = self.calls.freshen(stream) {
                     call.end();
-                    self.calls.freshen(stream);
                 }
             }
             Event::TooLarge { stream, .. } => {

@@ -143,6 +143,9 @@ impl Transport for Link {
         let mut http2 = self.http2.borrow_mut();
         match head {
             ResponseHead::Grpc(opening) => http2.send_head(stream, StatusCode::OK.as_u16(), Fields::Static(fields_of(opening)), end),
+            ResponseHead::Fields(StatusCode::OK, fields) if says_only(fields, &GRPC[0][0][0]) => {
+                http2.send_head(stream, StatusCode::OK.as_u16(), Fields::Static(fields_of(Opening::default())), end)
+            }
             ResponseHead::Fields(status, fields) => {
                 http2.send_head(stream, status.as_u16(), Fields::Each(&|each| each_of(fields, each)), end)
             }
@@ -160,6 +163,7 @@ impl Transport for Link {
         let mut http2 = self.http2.borrow_mut();
         match trailers {
             Trailers::Ok => http2.send_trailers(stream, Fields::Static(&OK)),
+            Trailers::Fields(fields) if says_only(fields, &OK[0]) => http2.send_trailers(stream, Fields::Static(&OK)),
             Trailers::Fields(fields) => http2.send_trailers(stream, Fields::Each(&|each| each_of(fields, each))),
         }
         self.written();
@@ -189,6 +193,12 @@ impl Transport for Link {
         self.peer.set(known.clone());
         known
     }
+}
+
+/// Whether this field is all: so it is in the good answers of services that make their fields by themselves.
+fn says_only(fields: &HeaderMap, field: &Field<'_>) -> bool {
+    let only = fields.iter().next().filter(|_| fields.len() == 1);
+    only.is_some_and(|(name, value)| value.as_bytes() == field.value && name.as_str().as_bytes() == field.name && !value.is_sensitive())
 }
 
 /// The fields of an answer. What is about the connection has no place in HTTP/2 (RFC 9113, 8.2.2); a service that was written for another version

@@ -5,11 +5,10 @@ use crate::grpc::PREFIX_BYTES;
 /// How far a body has come.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Messages {
-    /// Of a prefix that is not whole.
-    prefix: [u8; PREFIX_BYTES],
+    /// Bytes of the prefix under way, or all of them.
     n_prefix: usize,
-    /// Bytes that the message under way lacks.
-    n_left: usize,
+    /// What they say of the length; then the bytes that the message lacks.
+    n_left: u32,
 }
 
 impl Messages {
@@ -18,26 +17,34 @@ impl Messages {
     pub(super) fn see(&mut self, mut bytes: &[u8]) -> u64 {
         let mut n_ended = 0;
         while !bytes.is_empty() {
-            if self.n_left > 0 {
-                let n = self.n_left.min(bytes.len());
-                self.n_left -= n;
-                bytes = &bytes[n..];
+            if let (0, Some((&[_, a, b, c, d], rest))) = (self.n_prefix, bytes.split_first_chunk::<PREFIX_BYTES>()) {
+                (self.n_prefix, self.n_left) = (PREFIX_BYTES, u32::from_be_bytes([a, b, c, d]));
+                bytes = rest;
             } else {
-                let n = (PREFIX_BYTES - self.n_prefix).min(bytes.len());
-                self.prefix[self.n_prefix..self.n_prefix + n].copy_from_slice(&bytes[..n]);
-                self.n_prefix += n;
-                bytes = &bytes[n..];
+                let (prefix, rest) = bytes.split_at((PREFIX_BYTES - self.n_prefix).min(bytes.len()));
+                // The flag goes first, and is shifted out again.
+                self.n_left = prefix.iter().fold(self.n_left, |len, byte| len << 8 | u32::from(*byte));
+                self.n_prefix += prefix.len();
+                bytes = rest;
                 if self.n_prefix < PREFIX_BYTES {
                     break;
                 }
-                let [_, len @ ..] = self.prefix;
-                (self.n_prefix, self.n_left) = (0, u32::from_be_bytes(len) as usize);
             }
+            let n = bytes.len().min(self.n_left as usize);
+            bytes = &bytes[n..];
+            self.n_left -= n as u32;
             if self.n_left == 0 {
                 n_ended += 1;
+                *self = Self::default();
             }
         }
         n_ended
+    }
+
+    /// Whether the last message that has begun is whole.
+    #[inline]
+    pub(super) fn is_whole(self) -> bool {
+        self.n_prefix == 0
     }
 }
 
@@ -56,12 +63,16 @@ mod tests {
         for piece in 1..=body.len() {
             let mut messages = Messages::default();
             assert_eq!(body.chunks(piece).map(|bytes| messages.see(bytes)).sum::<u64>(), 5, "in pieces of {piece}");
+            assert!(messages.is_whole());
         }
     }
 
     #[test]
     fn a_message_that_is_cut_off_does_not_count() {
-        assert_eq!(Messages::default().see(&[0, 0, 0, 0, 2, 9]), 0);
-        assert_eq!(Messages::default().see(&[0, 0, 0, 0]), 0);
+        for bytes in [&[0, 0, 0, 0, 2, 9][..], &[0, 0, 0, 0]] {
+            let mut messages = Messages::default();
+            assert_eq!(messages.see(bytes), 0);
+            assert!(!messages.is_whole());
+        }
     }
 }

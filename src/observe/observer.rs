@@ -1,6 +1,6 @@
 //! What a worker looks at its calls and connections with.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use loopswap_rt::Runtime;
 
-use crate::grpc::{Head, Kind, Route};
+use crate::grpc::{Kind, Route};
 use crate::observe::Metrics;
 use crate::observe::counts::{MethodCounts, Name, WorkerCounts};
 #[cfg(feature = "otel")]
@@ -21,6 +21,9 @@ pub(crate) const CALLS: &str = "loopswap::calls";
 
 /// Methods that a worker tells apart. What its services are made of is far below; so it bounds services that answer whatever they are asked.
 const METHODS_MAX: usize = 1000;
+
+/// The place of all calls whose method is none that is known.
+pub(super) const UNKNOWN: u32 = 0;
 
 /// What is wanted of a server's observers.
 #[derive(Clone, Debug, Default)]
@@ -37,26 +40,12 @@ pub(crate) struct Wanted {
 pub(crate) struct Observer {
     router: Router,
     counts: Arc<WorkerCounts>,
-    /// Those of `counts`, to be reached without its lock, by what a [`Label`] says.
+    /// Those of `counts`, to be reached without its lock, by their places.
     methods: RefCell<Vec<Arc<MethodCounts>>>,
     /// Where in `methods` a path's is.
-    places: RefCell<HashMap<Box<[u8]>, usize>>,
+    places: RefCell<HashMap<Box<[u8]>, u32>>,
     telling: Telling,
     clock: Box<dyn Fn() -> Instant>,
-}
-
-/// Which method's a call is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Label {
-    /// The one in this place.
-    Known(usize),
-    /// A service of tonic's is asked for this path, and whether it has such a method is known once it has answered.
-    Asked(Box<[u8]>),
-}
-
-impl Label {
-    /// No method that is known.
-    pub(super) const UNKNOWN: Self = Self::Known(0);
 }
 
 impl Observer {
@@ -114,18 +103,16 @@ impl Observer {
         self.counts.bytes_sent.add(n_bytes as u64);
     }
 
-    /// What a call with this head, which was judged, is counted under.
-    pub(super) fn label(&self, head: &Head) -> Label {
-        match head.label(|path| self.place(path)) {
-            Some(place) => Label::Known(place),
-            None => Label::Asked(head.path().into()),
-        }
+    /// Where a call of this path, which was judged, is counted; `None` while that is to be found out. `known` remembers what is known for good.
+    #[inline]
+    pub(super) fn place(&self, path: &[u8], known: &OnceCell<u32>) -> Option<u32> {
+        known.get().copied().or_else(|| self.find(path).inspect(|place| known.set(*place).expect("it was not known")))
     }
 
     /// The figures in this place.
     #[inline]
-    pub(super) fn with_method<T>(&self, place: usize, use_it: impl FnOnce(&MethodCounts) -> T) -> T {
-        use_it(&self.methods.borrow()[place])
+    pub(super) fn with_method<T>(&self, place: u32, use_it: impl FnOnce(&MethodCounts) -> T) -> T {
+        use_it(&self.methods.borrow()[place as usize])
     }
 
     /// The figures of the worker.
@@ -134,17 +121,17 @@ impl Observer {
     }
 
     /// There is such a method. Its place; the first one's, if there are too many to tell apart.
-    pub(super) fn learn(&self, path: &[u8], kind: Kind) -> usize {
+    pub(super) fn learn(&self, path: &[u8], kind: Kind) -> u32 {
         if let Some(place) = self.places.borrow().get(path) {
             return *place;
         }
         let place = self.methods.borrow().len();
         if place > METHODS_MAX {
-            return 0;
+            return UNKNOWN;
         }
         self.add(MethodCounts::new(Name::of(path, kind)));
-        self.places.borrow_mut().insert(path.into(), place);
-        place
+        self.places.borrow_mut().insert(path.into(), place as u32);
+        place as u32
     }
 
     /// The time, by the loop's clock.
@@ -158,12 +145,11 @@ impl Observer {
         &self.telling
     }
 
-    /// Where a path is counted; `None` while that is to be found out.
-    fn place(&self, path: &[u8]) -> Option<usize> {
+    fn find(&self, path: &[u8]) -> Option<u32> {
         let known = self.places.borrow().get(path).copied();
         known.or_else(|| match self.router.route(path) {
             Some(Route::Tonic(_)) => None,
-            _ => Some(0),
+            _ => Some(UNKNOWN),
         })
     }
 

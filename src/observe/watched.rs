@@ -1,135 +1,121 @@
 //! A call that is looked at.
 //!
-//! It stands between the call and its transport: so it sees how the answer ends, whatever ends it (the handler, a refusal, a panic, the deadline, a service of
-//! tonic's), and when the call is dropped before, that it was cancelled. It changes nothing of what it passes on.
+//! It is beside the call's [answer](crate::grpc::Answer), which tells it what it writes down: so it sees how the answer ends, whatever ends it (the handler, a refusal,
+//! a panic, the deadline, a service of tonic's), and the call tells it when it is dropped before, that it was cancelled. It changes nothing.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::{HeaderMap, StatusCode};
 use tonic::Code;
 
-use crate::grpc::{CallId, Head, Kind, Opening, Partials, Peer, ResponseHead, Trailers, Transport};
+use crate::grpc::{Head, Kind, Peer};
 use crate::http2::ErrorCode;
-use crate::observe::counts::MethodCounts;
+use crate::observe::Observer;
+use crate::observe::counts::{Count, MethodCounts};
 use crate::observe::messages::Messages;
+use crate::observe::observer::UNKNOWN;
 use crate::observe::traced::{Entered, Traced};
-use crate::observe::{Label, Observer};
 
-/// One call, on its transport.
+/// One call. It is [named](Self::name) before anything is answered.
 pub(crate) struct Watched {
-    transport: Rc<dyn Transport>,
     observer: Rc<Observer>,
     began: Instant,
-    label: RefCell<Label>,
-    received: Cell<Messages>,
-    sent: Cell<Messages>,
-    /// Messages, received and sent, of a call whose method is not known yet.
-    uncounted: Cell<[u64; 2]>,
+    /// Where it is counted; `None` while a service of tonic's has been asked for its path, and whether it has such a method is not known.
+    place: Cell<Option<u32>>,
     has_ended: Cell<bool>,
-    /// In a box, because most calls do without.
-    traced: OnceCell<Box<Traced>>,
+    /// In a box, because calls are moved about.
+    rest: OnceCell<Box<Rest>>,
+}
+
+/// What most calls do without.
+#[derive(Default)]
+struct Rest {
+    /// The path, of a call without a place.
+    asked: Cell<Box<[u8]>>,
+    /// Its messages, received and sent.
+    uncounted: Cell<[u64; 2]>,
+    /// How far bodies have come, received and sent, of which a part ended within a message.
+    bodies: [Cell<Messages>; 2],
+    traced: OnceCell<Traced>,
+}
+
+/// Of the two ways in which messages go.
+#[derive(Clone, Copy)]
+enum Way {
+    Received,
+    Sent,
 }
 
 impl Watched {
-    /// A transport that is looked at, if there is an observer; and what it sees. To be [named](Self::name) before anything is answered.
-    pub(crate) fn over(
-        observer: Option<&Rc<Observer>>,
-        transport: Rc<dyn Transport>,
-        began: Instant,
-    ) -> (Rc<dyn Transport>, Option<Rc<Self>>) {
-        let Some(observer) = observer else { return (transport, None) };
-        let watched = Rc::new(Self {
-            transport,
-            observer: Rc::clone(observer),
-            began,
-            label: RefCell::new(Label::UNKNOWN),
-            received: Cell::default(),
-            sent: Cell::default(),
-            uncounted: Cell::default(),
-            has_ended: Cell::new(false),
-            traced: OnceCell::new(),
-        });
-        (Rc::clone(&watched) as Rc<dyn Transport>, Some(watched))
+    /// A call whose head has come, at this time.
+    pub(crate) fn new(observer: &Rc<Observer>, began: Instant) -> Self {
+        let place = Cell::new(Some(UNKNOWN));
+        Self { observer: Rc::clone(observer), began, place, has_ended: Cell::new(false), rest: OnceCell::new() }
     }
 
-    /// The call begins: it has this head, which was judged; or none, because that was too large.
-    pub(crate) fn name(&self, head: Option<&Head>) {
-        let label = head.map_or(Label::UNKNOWN, |head| self.observer.label(head));
-        match label {
-            Label::Known(place) => self.observer.with_method(place, |method| method.started.add(1)),
-            Label::Asked(_) => self.observer.counts().n_unnamed.add(1),
+    /// The call begins: it has this head. `known` is what is remembered of heads like it.
+    pub(crate) fn name(&self, head: &Head, known: &OnceCell<u32>) {
+        match self.observer.place(head.path(), known) {
+            Some(place) => self.begin(place),
+            None => {
+                self.place.set(None);
+                self.rest().asked.set(head.path().into());
+                self.observer.counts().n_unnamed.add(1);
+            }
         }
-        self.label.replace(label);
-        let telling = self.observer.telling();
-        if telling.is_wanted() {
-            let peer = head.map_or_else(|| self.transport.peer(), Head::peer);
-            let _ = self.traced.set(Box::new(telling.begin(head, peer.as_deref())));
+        if self.observer.telling().is_wanted() {
+            self.begin_to_tell(Some(head), head.peer().as_deref());
+        }
+    }
+
+    /// The call begins, without a head, because that was too large.
+    pub(crate) fn name_none(&self, peer: Option<&Peer>) {
+        self.begin(UNKNOWN);
+        if self.observer.telling().is_wanted() {
+            self.begin_to_tell(None, peer);
         }
     }
 
     /// Enters the call's span, if it is told of.
     #[inline]
     pub(crate) fn enter(&self) -> Option<Entered> {
-        self.traced.get().map(|traced| traced.enter())
+        self.traced().map(Traced::enter)
     }
 
     /// A part of the request's body.
     #[inline]
     pub(crate) fn received(&self, bytes: &[u8]) {
-        self.count(&self.received, bytes, 0);
+        self.see(Way::Received, bytes);
     }
 
-    /// Nothing more is answered: what has no status by now was cancelled.
-    pub(crate) fn end(&self) {
-        self.ended(Code::Cancelled);
+    /// A part of the answer's body.
+    pub(crate) fn sent(&self, bytes: &[u8]) {
+        self.see(Way::Sent, bytes);
     }
 
-    /// Counts the messages that end in these bytes: received for 0, sent for 1.
-    #[inline]
-    fn count(&self, messages: &Cell<Messages>, bytes: &[u8], way: usize) {
-        let mut seen = messages.get();
-        let n = seen.see(bytes);
-        messages.set(seen);
-        if n > 0 {
-            self.add_messages(n, way);
-        }
+    /// A message of the answer.
+    pub(crate) fn sent_message(&self) {
+        self.add_messages(Way::Sent, 1);
     }
 
-    fn add_messages(&self, n: u64, way: usize) {
-        match &*self.label.borrow() {
-            Label::Known(place) => self.observer.with_method(*place, |method| messages_of(method)[way].add(n)),
-            Label::Asked(_) => {
-                let mut uncounted = self.uncounted.get();
-                uncounted[way] += n;
-                self.uncounted.set(uncounted);
-            }
-        }
+    /// It is answered with one message, and well.
+    pub(crate) fn replied(&self) {
+        self.sent_message();
+        self.ended(Code::Ok);
     }
 
     /// It is answered by more than a status: so there is such a method.
-    fn exists(&self) {
-        let place = match &*self.label.borrow() {
-            Label::Known(_) => return,
-            Label::Asked(path) => self.observer.learn(path, Kind::Unknown),
-        };
-        self.settle(place);
-    }
-
-    /// From here on it is counted in this place.
-    fn settle(&self, place: usize) {
-        self.observer.counts().n_unnamed.subtract(1);
-        self.observer.with_method(place, |method| {
-            method.started.add(1);
-            messages_of(method).into_iter().zip(self.uncounted.take()).for_each(|(count, n)| count.add(n));
-        });
-        self.label.replace(Label::Known(place));
+    #[inline]
+    pub(crate) fn exists(&self) {
+        if self.place.get().is_none() {
+            self.settle(None);
+        }
     }
 
     /// The answer has ended so, unless it had before.
-    fn ended(&self, code: Code) {
+    pub(crate) fn ended(&self, code: Code) {
         if self.has_ended.replace(true) {
             return;
         }
@@ -137,22 +123,89 @@ impl Watched {
         if code == Code::Ok {
             self.exists();
         }
-        let known = match *self.label.borrow() {
-            Label::Known(place) => Some(place),
-            Label::Asked(_) => None,
-        };
-        if known.is_none() {
-            self.settle(0);
-        }
-        let place = known.unwrap_or(0);
+        let place = self.place.get().unwrap_or_else(|| self.settle(Some(UNKNOWN)));
         self.observer.with_method(place, |method| method.ended(code, took));
-        if let Some(traced) = self.traced.get() {
-            traced.ended(code, took, place != 0);
+        if let Some(traced) = self.traced() {
+            traced.ended(code, took, place != UNKNOWN);
         }
+    }
+
+    /// The answer has ended with these fields.
+    pub(crate) fn ended_with(&self, status: StatusCode, fields: &HeaderMap) {
+        self.ended(code_of(status, fields));
+    }
+
+    /// The answer was broken off.
+    pub(crate) fn reset(&self, code: ErrorCode) {
+        self.ended(if code == ErrorCode::CANCEL { Code::Cancelled } else { Code::Internal });
+    }
+
+    /// Nothing more is answered: what has no status by now was cancelled.
+    pub(crate) fn end(&self) {
+        self.ended(Code::Cancelled);
+    }
+
+    fn rest(&self) -> &Rest {
+        self.rest.get_or_init(Box::default)
+    }
+
+    fn begin(&self, place: u32) {
+        self.place.set(Some(place));
+        self.observer.with_method(place, |method| method.started.add(1));
+    }
+
+    #[inline]
+    fn traced(&self) -> Option<&Traced> {
+        self.rest.get()?.traced.get()
+    }
+
+    #[cold]
+    fn begin_to_tell(&self, head: Option<&Head>, peer: Option<&Peer>) {
+        let _ = self.rest().traced.set(self.observer.telling().begin(head, peer));
+    }
+
+    /// Counts the messages that end in these bytes.
+    #[inline]
+    fn see(&self, way: Way, bytes: &[u8]) {
+        let body = self.rest.get().map(|rest| &rest.bodies[way as usize]);
+        let mut messages = body.map_or_else(Messages::default, Cell::get);
+        let n = messages.see(bytes);
+        match body {
+            Some(body) => body.set(messages),
+            None if messages.is_whole() => {}
+            None => self.rest().bodies[way as usize].set(messages),
+        }
+        if n > 0 {
+            self.add_messages(way, n);
+        }
+    }
+
+    fn add_messages(&self, way: Way, n: u64) {
+        match self.place.get() {
+            Some(place) => self.observer.with_method(place, |method| messages_of(method)[way as usize].add(n)),
+            None => {
+                let uncounted = &self.rest().uncounted;
+                let mut sums = uncounted.get();
+                sums[way as usize] += n;
+                uncounted.set(sums);
+            }
+        }
+    }
+
+    /// From here on it is counted in this place, which it returns; or in one of its own, as a method that is learnt now.
+    #[cold]
+    fn settle(&self, place: Option<u32>) -> u32 {
+        let place = place.unwrap_or_else(|| self.observer.learn(&self.rest().asked.take(), Kind::Unknown));
+        self.observer.counts().n_unnamed.subtract(1);
+        self.begin(place);
+        self.observer.with_method(place, |method| {
+            messages_of(method).into_iter().zip(self.rest().uncounted.take()).for_each(|(count, n)| count.add(n));
+        });
+        place
     }
 }
 
-fn messages_of(method: &MethodCounts) -> [&crate::observe::counts::Count; 2] {
+fn messages_of(method: &MethodCounts) -> [&Count; 2] {
     [&method.messages_received, &method.messages_sent]
 }
 
@@ -169,78 +222,5 @@ fn code_of(status: StatusCode, fields: &HeaderMap) -> Code {
             429 | 502..=504 => Code::Unavailable,
             _ => Code::Unknown,
         },
-    }
-}
-
-impl Transport for Watched {
-    fn poll_room(&self, call: CallId, cx: &mut Context<'_>) -> Poll<()> {
-        self.transport.poll_room(call, cx)
-    }
-
-    fn go_ahead(&self, call: CallId) {
-        self.transport.go_ahead(call);
-    }
-
-    fn head(&self, call: CallId, head: ResponseHead<'_>, end: bool) {
-        let code = match &head {
-            ResponseHead::Fields(status, fields) if end => Some(code_of(*status, fields)),
-            ResponseHead::Fields(..) | ResponseHead::Grpc(_) => None,
-        };
-        self.transport.head(call, head, end);
-        match code {
-            Some(code) => self.ended(code),
-            None => self.exists(),
-        }
-    }
-
-    fn data(&self, call: CallId, write: &mut dyn FnMut(&mut Vec<u8>), end: bool) {
-        let mut counting = |buffer: &mut Vec<u8>| {
-            let start = buffer.len();
-            write(buffer);
-            self.count(&self.sent, &buffer[start..], 1);
-        };
-        self.transport.data(call, &mut counting, end);
-        if end {
-            // It has no status, as no answer of gRPC's has.
-            self.ended(Code::Unknown);
-        }
-    }
-
-    fn trailers(&self, call: CallId, trailers: Trailers<'_>) {
-        let code = match &trailers {
-            Trailers::Ok => Code::Ok,
-            Trailers::Fields(fields) => code_of(StatusCode::OK, fields),
-        };
-        self.transport.trailers(call, trailers);
-        self.ended(code);
-    }
-
-    fn reply(&self, call: CallId, opening: Opening, write: &mut dyn FnMut(&mut Vec<u8>)) {
-        self.transport.reply(call, opening, write);
-        self.add_messages(1, 1);
-        self.ended(Code::Ok);
-    }
-
-    fn reset(&self, call: CallId, code: ErrorCode) {
-        self.transport.reset(call, code);
-        self.ended(if code == ErrorCode::CANCEL { Code::Cancelled } else { Code::Internal });
-    }
-
-    fn release(&self, call: CallId, n_bytes: usize) {
-        self.transport.release(call, n_bytes);
-    }
-
-    fn partials(&self) -> &Partials {
-        self.transport.partials()
-    }
-
-    fn peer(&self) -> Option<Rc<Peer>> {
-        self.transport.peer()
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        self.end();
     }
 }

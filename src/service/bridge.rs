@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::grpc::{Answer, Inbox, Kind, Origin, Running, TakesMany, Terms, Work, without_connection_fields};
+use crate::grpc::{Answer, Inbox, Kind, Origin, Running, TakesMany, Terms, Work, boxed, without_connection_fields};
 use crate::http2::ErrorCode;
 use crate::service::TonicService;
 use crate::service::body::request_body;
@@ -51,8 +51,7 @@ impl<S: TonicService> TakesMany for Bridge<S> {
     }
 
     fn start(&self, inbox: Rc<Inbox>, origin: Origin, answer: &mut Answer) -> Work {
-        let call = run(self.service.clone(), self.manners, inbox, origin, answer.share());
-        Box::pin(Bridged { call })
+        boxed(|| Bridged { call: run(self.service.clone(), self.manners, inbox, origin, answer.share()) })
     }
 }
 

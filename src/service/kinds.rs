@@ -12,7 +12,9 @@ use pin_project_lite::pin_project;
 use prost::Message;
 use tonic::Status;
 
-use crate::grpc::{Answer, Inbox, Kind, Origin, Replies, Request, Response, Running, Streaming, TakesMany, TakesOne, Terms, Work, decode};
+use crate::grpc::{
+    Answer, Inbox, Kind, Origin, Replies, Request, Response, Running, Streaming, TakesMany, TakesOne, Terms, Work, boxed, decode,
+};
 
 /// Defines the type of a kind: a handler, its terms, and the types of the messages in and out.
 macro_rules! kind {
@@ -66,7 +68,7 @@ where
 
     fn start(&self, message: &[u8], origin: Origin, _: &mut Answer) -> Result<Work, Status> {
         let request = Request::received(decode::<M>(message)?, origin);
-        Ok(Box::pin(OneReply { future: (self.handler)(request), encode_bytes_max: self.terms.limits.encode_bytes_max }))
+        Ok(boxed(|| OneReply { future: (self.handler)(request), encode_bytes_max: self.terms.limits.encode_bytes_max }))
     }
 }
 
@@ -88,7 +90,7 @@ where
     fn start(&self, inbox: Rc<Inbox>, origin: Origin, _: &mut Answer) -> Work {
         let messages = Streaming::new(inbox, self.terms.limits.decode_bytes_max, origin.head.encoding());
         let request = Request::received(messages, origin);
-        Box::pin(OneReply { future: (self.handler)(request), encode_bytes_max: self.terms.limits.encode_bytes_max })
+        boxed(|| OneReply { future: (self.handler)(request), encode_bytes_max: self.terms.limits.encode_bytes_max })
     }
 }
 
@@ -110,7 +112,7 @@ where
     fn start(&self, message: &[u8], origin: Origin, answer: &mut Answer) -> Result<Work, Status> {
         let request = Request::received(decode::<M>(message)?, origin);
         let replies = Replies::new(answer.share(), self.terms.limits.encode_bytes_max);
-        Ok(Box::pin(ManyReplies { future: (self.handler)(request, replies) }))
+        Ok(boxed(|| ManyReplies { future: (self.handler)(request, replies) }))
     }
 }
 
@@ -133,7 +135,7 @@ where
         let messages = Streaming::new(inbox, self.terms.limits.decode_bytes_max, origin.head.encoding());
         let request = Request::received(messages, origin);
         let replies = Replies::new(answer.share(), self.terms.limits.encode_bytes_max);
-        Box::pin(ManyReplies { future: (self.handler)(request, replies) })
+        boxed(|| ManyReplies { future: (self.handler)(request, replies) })
     }
 }
 

@@ -118,7 +118,10 @@ impl Exchange {
     fn open_on(router: &Router, head: Head, ends: bool, partials: Rc<Partials>) -> Self {
         let recorder = Rc::new(Recorder::new(partials));
         let transport = Rc::clone(&recorder) as Rc<dyn Transport>;
-        let call = Call::open(router, Arrival::alone(head, ends), transport, CallId(7));
+        let mut call = Call::open(router, Arrival::alone(head, ends), transport, CallId(7));
+        if ends {
+            call.iter_mut().for_each(Call::end);
+        }
         Self { call, recorder, waker: Arc::default() }
     }
 

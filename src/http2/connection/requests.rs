@@ -145,6 +145,7 @@ impl Connection {
         }
     }
 
+    #[inline]
     fn open_stream(&mut self, opened: Opened, content_length: Option<u64>) -> StreamKey {
         let mut recv_window = self.limits.stream_window_bytes;
         if !self.settings_acked {

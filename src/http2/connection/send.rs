@@ -227,17 +227,20 @@ impl Connection {
     }
 
     /// HEADERS, and CONTINUATION where a frame is too small.
+    #[inline]
     fn write_header_block(&mut self, id: u32, end: bool, status: Option<u16>, fields: Fields<'_>) {
-        let start = self.out.len();
-        if let Fields::Static(fields) = fields
-            && self.copy_block(id, end, status, fields)
-        {
-            return self.pings.forgive();
+        self.pings.forgive();
+        match fields {
+            Fields::Static(fields) if self.copy_block(id, end, status, fields) => {}
+            fields => self.encode_header_block(id, end, status, fields),
         }
+    }
+
+    fn encode_header_block(&mut self, id: u32, end: bool, status: Option<u16>, fields: Fields<'_>) {
+        let start = self.out.len();
         let generation = self.encoder.generation();
         self.out.extend_from_slice(&[0; HEADER_BYTES]);
         self.encode_block(status, fields);
-        self.pings.forgive();
         let len = self.out.len() - start - HEADER_BYTES;
         let end = if end { flag::END_STREAM } else { 0 };
         if len <= PAYLOAD_BYTES_MAX {
@@ -276,6 +279,7 @@ impl Connection {
     }
 
     /// Copies the frame of a block that was encoded before, if the tables have not changed since.
+    #[inline]
     fn copy_block(&mut self, id: u32, end: bool, status: Option<u16>, fields: &'static [Field<'static>]) -> bool {
         let generation = self.encoder.generation();
         let Some(block) = self.blocks.iter().find(|block| block.is(status, fields) && block.generation == generation) else { return false };

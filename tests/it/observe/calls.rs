@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use futures_util::{StreamExt, stream};
 use loopswap::greeter::stock::greeter_server::GreeterServer as TonicGreeterServer;
-use loopswap::greeter::{Hello, HelloReply, HelloRequest};
+use loopswap::greeter::{GreeterServer, Hello, HelloReply, HelloRequest};
 use loopswap::{Http2, LocalService, Methods, Replies, Request, Response, Router, Server, Status, Streaming, TextFormat};
 use tonic::Code;
 use tonic::client::Grpc;
@@ -54,6 +55,7 @@ fn are_what_was_called_while_they_are_scraped(runtime: &str, engine: &str) {
     const N_CLIENTS: usize = 4;
     const N_ROUNDS: usize = 25;
     let addr = server.addr();
+    let start = Instant::now();
     let load: Vec<_> = (0..N_CLIENTS).map(|_| thread::spawn(move || one_client(addr, N_ROUNDS))).collect();
     let mut last = 0.0;
     while !load.iter().all(JoinHandle::is_finished) {
@@ -75,7 +77,9 @@ fn are_what_was_called_while_they_are_scraped(runtime: &str, engine: &str) {
     // Of the deadlines alone: they take 5 ms and more.
     let within = |le: &str| found.sum("grpc_server_handling_seconds_bucket", &[&METHOD[..], &[("le", le)]].concat());
     assert!(within("0.0025") <= 2.0 * each, "{found:?}");
-    assert!(found.sum("grpc_server_handling_seconds_sum", &METHOD) >= 0.005 * each);
+    let seconds = found.sum("grpc_server_handling_seconds_sum", &METHOD);
+    assert!(seconds >= 0.005 * each);
+    assert!(seconds <= (2 * N_CLIENTS) as f64 * start.elapsed().as_secs_f64(), "a client has two calls at a time, at most: {seconds} s");
     assert_whole(&found);
     // Two workers, each with figures of its own, and of this loop.
     for worker in ["0", "1"] {
@@ -261,4 +265,19 @@ fn methods_of_tonic_are_told_apart_once_they_answer(runtime: &str, engine: &str)
     drop(connection);
     eventually("nothing is under way", || (render().sum("grpc_server_in_flight", &[]) == 0.0).then_some(()));
     assert_whole(&render());
+}
+
+/// What an earlier server has counted is not its successor's.
+#[test]
+fn metrics_are_of_the_server_that_was_started_last() {
+    let metrics = loopswap::Metrics::new();
+    for n_calls in [3, 1] {
+        let builder = Server::builder().listen("127.0.0.1:0").workers(1).metrics(&metrics);
+        let server = leaks::host(builder, "tokio", |_| GreeterServer::new(Hello));
+        let mut connection = Connection::open(server.local_addr().as_tcp().unwrap(), &[]);
+        (0..n_calls).for_each(|_| connection.greets());
+        let found = Metrics::parse(&metrics.render(TextFormat::Prometheus));
+        assert_eq!((handled(&found, "OK"), found.of("grpc_server_started_total", &METHOD).count()), (f64::from(n_calls), 1));
+        assert_eq!(found.sum("loopswap_serving", &[]), 1.0);
+    }
 }
