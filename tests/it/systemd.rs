@@ -84,16 +84,17 @@ fn by_an_abstract_name(runtime: &str) {
     assert_eq!(server.wait().code(), Some(0));
 }
 
-/// Twice in the time that is set, and no more.
+/// Twice in the time that is set: never as late as that, and no oftener.
 fn signs_of_life(runtime: &str) {
     let manager = Manager::at_a_path();
-    let _server = manager.starts(serve(runtime).env("WATCHDOG_USEC", "1000000"));
+    let _server = manager.starts(serve(runtime).env("WATCHDOG_USEC", "4000000"));
     assert_eq!(manager.is_told(), "READY=1");
-    let ready = Instant::now();
-    for _ in 0..3 {
+    for _ in 0..2 {
+        let before = Instant::now();
         assert_eq!(manager.is_told(), "WATCHDOG=1");
+        let pause = before.elapsed();
+        assert!(pause > Duration::from_millis(1500) && pause < Duration::from_millis(3900), "{pause:?}");
     }
-    assert!(ready.elapsed() >= Duration::from_millis(1450), "{:?}", ready.elapsed());
 }
 
 /// A handler that blocks for seconds: for so long nothing is said.
