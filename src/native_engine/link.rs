@@ -215,3 +215,32 @@ fn each_of(fields: &HeaderMap, each: &mut dyn FnMut(Field<'_>)) {
         each(Field { name, value: value_bytes, indexing });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn good_answers_are_known_by_all_that_they_say() {
+        let of = |fields: &[(&'static str, &'static str)]| {
+            fields.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect::<HeaderMap>()
+        };
+        let good = of(&[("grpc-status", "0")]);
+        assert!(says_only(&good, &OK[0]));
+        for other in [
+            &[][..],
+            &[("grpc-status", "5")],
+            &[("grpc-state", "0")],
+            &[("grpc-status", "0"), ("grpc-message", "")],
+            &[("grpc-status", "0"), ("grpc-status", "0")],
+        ] {
+            assert!(!says_only(&of(other), &OK[0]), "{other:?}");
+        }
+        let mut secret = good;
+        secret["grpc-status"].set_sensitive(true);
+        assert!(!says_only(&secret, &OK[0]), "it must not be indexed");
+        assert!(says_only(&of(&[("content-type", "application/grpc")]), &GRPC[0][0][0]));
+    }
+}

@@ -145,6 +145,7 @@ impl Observer {
         &self.telling
     }
 
+    /// Where the calls of a path are counted, once one is known for good.
     fn find(&self, path: &[u8]) -> Option<u32> {
         let known = self.places.borrow().get(path).copied();
         known.or_else(|| match self.router.route(path) {
