@@ -178,8 +178,8 @@ impl Threads {
                 Some(Report::Thread(name, Told::Ended(end))) => {
                     self.join(&name);
                     match end {
-                        End::Orderly => None,
-                        End::Unavailable(why) => Some(format!("{name} cannot run: {why}")),
+                        // A loop that cannot run was never ready: the start has failed, and said so of the first of them.
+                        End::Orderly | End::Unavailable(_) => None,
                         End::Failed(why) => Some(format!("{name} failed: {why}")),
                     }
                 }

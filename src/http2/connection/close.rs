@@ -14,6 +14,9 @@ const DRAIN_PING: [u8; 8] = *b"draining";
 /// until then. 1 s, as in `x/net/http2`.
 const PARTING_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long a connection that is drained before it is open may take to be opened.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The first GOAWAY of a drain names no stream that could be opened.
 const STREAM_ID_MAX: u32 = 0x7fff_ffff;
 
@@ -47,18 +50,17 @@ pub(super) struct Announced {
 impl Connection {
     /// Asks the peer to go elsewhere: it is told at once, and told again which streams were the last when it has answered, or after
     /// [`Limits::drain_ping_timeout`](super::Limits::drain_ping_timeout). Streams that are open go on; then the connection [is done](Self::is_done).
+    ///
+    /// A peer that has just connected may have begun a request already, which proxies do not make again elsewhere (nginx does not): it has 1 s to open the connection.
     pub fn drain(&mut self, reason: &'static str) {
         if self.closing.is_some() || !matches!(self.drain, Drain::Not) {
             return;
         }
-        if !self.is_open() {
-            // Nothing of it has been processed, and GOAWAY says so.
-            self.close(ErrorCode::NO_ERROR, reason, None);
-            return;
-        }
         frame::goaway(&mut self.out, STREAM_ID_MAX, ErrorCode::NO_ERROR, reason.as_bytes());
         frame::ping(&mut self.out, 0, DRAIN_PING);
-        self.drain = Drain::Announced(Box::new(Announced { deadline: self.now + self.limits.drain_ping_timeout, reason }));
+        let timeout = self.limits.drain_ping_timeout;
+        let timeout = if self.is_open() { timeout } else { timeout.min(OPENING_TIMEOUT) };
+        self.drain = Drain::Announced(Box::new(Announced { deadline: self.now + timeout, reason }));
     }
 
     /// Ends the connection, whatever is under way: the peer is told by which limit, and that it has done nothing wrong.
@@ -102,7 +104,20 @@ impl Connection {
         awaited
     }
 
-    pub(super) fn finish_drain(&mut self) {
+    /// The drain goes on, whether the peer has answered or not.
+    pub(super) fn end_announcement(&mut self) {
+        match &self.drain {
+            // Nothing of it has been processed, and GOAWAY says so.
+            Drain::Announced(announced) if !self.is_open() => self.close(ErrorCode::NO_ERROR, announced.reason, None),
+            Drain::Announced(_) => {
+                self.violations.push(Violation::DrainPing);
+                self.finish_drain();
+            }
+            Drain::Not | Drain::Final(_) => {}
+        }
+    }
+
+    fn finish_drain(&mut self) {
         if let Drain::Announced(announced) = &self.drain {
             let last = self.stream_id_last;
             frame::goaway(&mut self.out, last, ErrorCode::NO_ERROR, announced.reason.as_bytes());

@@ -30,8 +30,7 @@ impl Connection {
             return;
         }
         if self.drain_deadline().is_some_and(|deadline| deadline <= self.now) {
-            self.violations.push(Violation::DrainPing);
-            self.finish_drain();
+            self.end_announcement();
         }
         if self.stall_deadline.is_some_and(|deadline| deadline <= self.now) {
             self.reset_stalled();

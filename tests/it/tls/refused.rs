@@ -181,7 +181,8 @@ fn is_closed_by_the_deadline(case: &Case, mut socket: TcpStream, opened: Instant
     assert!(opened.elapsed() >= DEADLINE, "closed after {:?}", opened.elapsed());
     assert!(opened.elapsed() < DEADLINE * 4, "closed after {:?}", opened.elapsed());
     let spent = case.server.cpu() - cpu;
-    assert!(spent < Duration::from_millis(40), "it spent {spent:?} of CPU on waiting");
+    // One that turned would spend all of it; what the handshakes themselves cost is more in a build without optimisation.
+    assert!(spent < DEADLINE / 4, "it spent {spent:?} of CPU on waiting");
 }
 
 /// Silent, after half of the client's first message, before its last, and with a trickle of it.

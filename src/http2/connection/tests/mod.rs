@@ -586,6 +586,33 @@ fn static_blocks_follow_the_table() {
 }
 
 #[test]
+fn who_has_just_connected_is_served_before_it_goes() {
+    for speaks in [true, false] {
+        let now = Instant::now();
+        let mut peer = Peer { connection: Connection::new(Rc::new(Limits::default()), now), now };
+        peer.connection.drain("test");
+        let last = |(header, payload): (FrameHeader, Vec<u8>)| (header.kind == kind::GOAWAY).then(|| payload[..4].to_vec());
+        assert_eq!(peer.output().into_iter().filter_map(last).collect::<Vec<_>>(), [[0x7f, 0xff, 0xff, 0xff]]);
+        if speaks {
+            let mut opening = PREFACE.to_vec();
+            frame::settings(&mut opening, &[]);
+            assert_eq!(peer.send(&opening), []);
+            let stream = peer.request(1, true);
+            peer.frame(kind::PING, flag::ACK, 0, b"draining");
+            answer(&mut peer, stream, b"x");
+        } else {
+            peer.pass(Duration::from_millis(999));
+            assert!(!peer.connection.is_done());
+            peer.pass(Duration::from_millis(1));
+            assert!(peer.connection.closing().is_some_and(|closing| closing.violation.is_none()));
+        }
+        assert_eq!(peer.output().into_iter().filter_map(last).collect::<Vec<_>>(), [[0, 0, 0, u8::from(speaks)]]);
+        assert!(peer.connection.is_done());
+        assert_eq!(peer.connection.take_violations(), []);
+    }
+}
+
+#[test]
 fn what_goaway_said_of_the_last_stream_is_not_taken_back() {
     let mut peer = Peer::open(Limits::default());
     peer.request(1, true);
