@@ -7,6 +7,10 @@ mod service {}
 #[doc = include_str!("../docs/guide/choose-a-loop.md")]
 mod choose_a_loop {}
 
+#[cfg(feature = "tokio")]
+#[doc = include_str!("../docs/guide/add-a-loop.md")]
+mod add_a_loop {}
+
 #[doc = include_str!("../docs/guide/connections.md")]
 mod connections {}
 
