@@ -9,6 +9,7 @@ use crate::raw::*;
 on_every_engine!(with crate::drain_frames::until_it_ends;
     goaway_twice_and_calls_in_between_are_served,
     calls_behind_the_second_goaway_are_not_begun,
+    a_client_that_has_just_connected_is_served,
     idle_connections_are_closed_at_once,
     an_unanswered_ping_is_waited_for_5_s("hyper: waits for ever"),
     an_idle_client_that_answers_no_ping("hyper: waits for ever"),
@@ -90,6 +91,23 @@ fn calls_behind_the_second_goaway_are_not_begun(server: &mut Server) {
     assert!(response.blocks.is_empty(), "{response:?}");
     assert!(matches!(response.reset, None | Some(code::REFUSED_STREAM)), "{response:?}");
     assert!(connection.goaways[1].last < late);
+}
+
+/// It may have begun its call before it could know; a proxy would not begin it anew elsewhere.
+fn a_client_that_has_just_connected_is_served(server: &mut Server) {
+    let mut connection = Connection::silent(server.addr());
+    // Accepted after that one.
+    let mut other = open(server);
+    server.process().signal(Signal::TERM);
+    is_warned(&mut other);
+    // Before it looks at what the server says.
+    connection.send_bytes(PREFACE);
+    connection.send([settings(&[])]);
+    connection.greets();
+    connection.until("the connection is closed", |connection| connection.closed.then_some(()));
+    assert!(connection.error().is_none(), "{:?}", connection.goaways);
+    other.send([ping_ack(other.pings[0])]);
+    assert_eq!(server.process().wait().code(), Some(0));
 }
 
 fn idle_connections_are_closed_at_once(server: &mut Server) {
