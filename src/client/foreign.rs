@@ -1,8 +1,9 @@
 //! Answers that are not gRPC's, but some proxy's or web server's: what they mean to a call.
 
 use http::StatusCode;
-use tonic::{Code, Status};
+use tonic::Status;
 
+use crate::grpc::code_of_http;
 use crate::http2::client::AnswerHead;
 
 /// What the head of such an answer ends its call with. `None`: it is gRPC's, or has a status of gRPC's.
@@ -17,22 +18,16 @@ pub(super) fn foreign(head: &AnswerHead) -> Option<Status> {
     (!is_grpc).then(|| Status::unknown("the answer's content-type is not application/grpc; is it a gRPC server?"))
 }
 
-/// What an HTTP answer without grpc-status means (gRPC, http-grpc-status-mapping.md).
+/// What an HTTP answer without grpc-status means.
 fn from_http(status: u16) -> Status {
-    let code = match status {
-        400 => Code::Internal,
-        401 => Code::Unauthenticated,
-        403 => Code::PermissionDenied,
-        404 => Code::Unimplemented,
-        429 | 502..=504 => Code::Unavailable,
-        _ => Code::Unknown,
-    };
     let name = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
-    Status::new(code, format!("the server answered HTTP {}, without grpc-status", format!("{status} {name}").trim_end()))
+    Status::new(code_of_http(status), format!("the server answered HTTP {}, without grpc-status", format!("{status} {name}").trim_end()))
 }
 
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+
     use super::*;
 
     #[test]

@@ -36,6 +36,18 @@ pub(crate) fn without_connection_fields(mut fields: HeaderMap) -> HeaderMap {
     fields
 }
 
+/// What the status of an answer means that does not speak gRPC and so has no grpc-status (gRPC, http-grpc-status-mapping.md).
+pub(crate) fn code_of_http(status: u16) -> Code {
+    match status {
+        400 => Code::Internal,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::Unimplemented,
+        429 | 502..=504 => Code::Unavailable,
+        _ => Code::Unknown,
+    }
+}
+
 /// The head of an answer whose handler gave metadata.
 pub(super) fn opening(metadata: MetadataMap, opening: Opening) -> HeaderMap {
     let mut fields = of_a_handler(metadata);

@@ -47,7 +47,7 @@ pub(crate) use contained::{PANICKED, contained};
 pub use deadline::current_deadline;
 pub use encoding::Compression;
 pub(crate) use encoding::{Encoding, Encodings, Opening};
-pub(crate) use fields::without_connection_fields;
+pub(crate) use fields::{code_of_http, without_connection_fields};
 pub use framing::MessageLimits;
 pub(crate) use framing::{PREFIX_BYTES, Terms, decode};
 pub(crate) use head::Head;

@@ -10,7 +10,7 @@ use std::time::Instant;
 use http::{HeaderMap, StatusCode};
 use tonic::Code;
 
-use crate::grpc::{Head, Kind, Peer};
+use crate::grpc::{Head, Kind, Peer, code_of_http};
 use crate::http2::ErrorCode;
 use crate::observe::Observer;
 use crate::observe::counts::{Count, MethodCounts};
@@ -209,18 +209,7 @@ fn messages_of(method: &MethodCounts) -> [&Count; 2] {
     [&method.messages_received, &method.messages_sent]
 }
 
-/// What fields that end an answer say. Without a status they are of a refusal that does not speak gRPC, which clients read so (gRPC's "HTTP to gRPC Status
-/// Code Mapping").
+/// What fields that end an answer say. Without a status they are of a refusal that does not speak gRPC, which clients read so.
 fn code_of(status: StatusCode, fields: &HeaderMap) -> Code {
-    match fields.get("grpc-status") {
-        Some(code) => Code::from_bytes(code.as_bytes()),
-        None => match status.as_u16() {
-            400 => Code::Internal,
-            401 => Code::Unauthenticated,
-            403 => Code::PermissionDenied,
-            404 => Code::Unimplemented,
-            429 | 502..=504 => Code::Unavailable,
-            _ => Code::Unknown,
-        },
-    }
+    fields.get("grpc-status").map_or_else(|| code_of_http(status.as_u16()), |code| Code::from_bytes(code.as_bytes()))
 }

@@ -175,7 +175,9 @@ impl Direct {
             log.say(About::Refused, now(), || tracing::info!("call refused: {}", self.text.trim_end()));
         }
         exchange.head(ID, ResponseHead::Fields(self.status, &self.fields), self.text.is_empty());
-        exchange.data(ID, &mut |body| body.extend_from_slice(self.text.as_bytes()), true);
+        if !self.text.is_empty() {
+            exchange.data(ID, &mut |body| body.extend_from_slice(self.text.as_bytes()), true);
+        }
     }
 }
 

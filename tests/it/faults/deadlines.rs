@@ -17,25 +17,10 @@ crate::on_every_loop_and_engine!(
 /// Far longer than any deadline of these cases.
 const LONG: Duration = Duration::from_secs(20);
 
-/// A connection that has been sent 9 MB of answers, more than the sockets buffer, and reads none of them.
-fn unread(server: &Server) -> Connection {
-    let mut connection = server.open_with(&[(setting::INITIAL_WINDOW_SIZE, MAX_31_BITS)]);
-    connection.take_little();
-    connection.send([window_update(0, MAX_31_BITS - WINDOW as u32)]);
-    let body = hello(&"x".repeat(300_000), 0);
-    let streams: Vec<_> = (0..30).map(|_| connection.begin(&Fields::hello())).collect();
-    for stream in &streams {
-        connection.upload(*stream, body.chunks(MAX_FRAME_SIZE), data);
-    }
-    connection.stop_reading();
-    connection.send(streams.into_iter().map(|stream| data(stream, []).end()));
-    connection
-}
-
 /// Native: closed by the stall's deadline. hyper has none: it is kept, costs no more than its answers, and keeps nobody waiting, until the client is gone.
 fn a_client_whose_kernel_takes_nothing(runtime: &'static str, engine: &'static str) {
     let mut server = Target { runtime, engine }.serve(&["--stall-timeout", "1s"]);
-    let (grown, connection) = server.memory_for("VmHWM", || unread(&server));
+    let (grown, (connection, _)) = server.memory_for("VmHWM", || server.open_deaf());
     assert!(grown < 64 << 20, "{grown} bytes for 9 MB of answers");
     if engine == "hyper" {
         let kept = server.process().n_fds();
@@ -54,7 +39,7 @@ fn a_client_whose_kernel_takes_nothing(runtime: &'static str, engine: &'static s
 /// What ends it on hyper: the kernel's own deadline, where it is set.
 fn a_client_whose_kernel_takes_nothing_and_tcp_user_timeout(runtime: &'static str, engine: &'static str) {
     let mut server = Target { runtime, engine }.serve(&["--tcp-user-timeout", "1s"]);
-    let connection = unread(&server);
+    let (connection, _) = server.open_deaf();
     let begun = Instant::now();
     server.lets_go_of_all();
     assert!(begun.elapsed() < LONG, "{:?}", begun.elapsed());
