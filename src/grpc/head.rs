@@ -114,11 +114,11 @@ impl Head {
             Self::Http(parts, _) => Some(*parts),
             Self::Native(head) => {
                 let memo = head.memo::<Memo>(|_| unreachable!("a head is judged before anything else"));
-                let mut parts = memo.parts.get_or_init(|| native_parts(&head)).clone();
-                if let (Some(parts), Some(Ok(timeout))) = (&mut parts, head.varying().map(HeaderValue::from_bytes)) {
+                let mut parts = memo.parts.get_or_init(|| native_parts(&head)).as_ref()?.clone();
+                if let Some(Ok(timeout)) = head.varying().map(HeaderValue::from_bytes) {
                     parts.headers.insert(HeaderName::from_static("grpc-timeout"), timeout);
                 }
-                parts
+                Some(parts)
             }
         }
     }
