@@ -4,6 +4,7 @@
 //! has room for it. The rules of entry, the deadline and the panics are `grpc`'s, as for local services.
 
 use std::error::Error as StdError;
+use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -119,15 +120,15 @@ impl<S: TonicService> Running for Bridged<S> {
 
 /// The request as such a service wants it. `None` for a path that is no part of a URI.
 fn request_of(origin: Origin, body: Body) -> Option<Request<Body>> {
-    let peer = origin.head.peer();
-    let mut head = origin.head.into_parts()?;
+    let mut head = origin.head.into_parts(connect_info::insert)?;
     if let Some(changed) = origin.changed {
         if let Some(metadata) = changed.metadata {
             head.headers = metadata.into_headers();
         }
-        head.extensions.extend(changed.extensions);
+        // What interceptors leave does not stand in place of what is known of the connection.
+        let of_connection = mem::replace(&mut head.extensions, changed.extensions);
+        head.extensions.extend(of_connection);
     }
-    connect_info::insert(&mut head.extensions, peer.as_deref());
     Some(Request::from_parts(head, body))
 }
 
@@ -160,4 +161,32 @@ where
         }
     }
     Poll::Ready(())
+}
+
+#[cfg(all(test, feature = "connect-info"))]
+mod tests {
+    use loopswap_rt::Address;
+    use tonic::transport::server::TcpConnectInfo;
+
+    use super::*;
+    use crate::grpc::{Head, Peer, Request as Received};
+
+    #[test]
+    fn an_interceptor_adds_to_what_is_known_of_the_connection() {
+        let remote = "192.0.2.1:7".parse().expect("an address");
+        let peer = Peer {
+            remote: Address::Tcp(remote),
+            local: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+        };
+        let (head, ()) = Request::new(()).into_parts();
+        let mut seen = Received::received((), Origin::new(Head::Http(Box::new(head), Some(Rc::new(peer))), None, None));
+        seen.extensions_mut().insert("left for the handler");
+        seen.extensions_mut().insert(TcpConnectInfo { local_addr: None, remote_addr: None });
+        let request = request_of(seen.into_origin().expect("it was received"), Body::empty()).expect("its path is one");
+        assert_eq!(request.extensions().get(), Some(&"left for the handler"));
+        let of_connection: &TcpConnectInfo = request.extensions().get().expect("the connection is known");
+        assert_eq!(of_connection.remote_addr(), Some(remote));
+    }
 }
