@@ -28,6 +28,10 @@ use pki::{Identity, Pki, read};
 #[path = "../tests/it/tls/pki.rs"]
 mod pki;
 
+/// The one of the binary and of every other comparison.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const LOOPS: [&str; 3] = ["tokio", "tokio-uring", "glommio"];
 
 /// How much of each is done in a round.

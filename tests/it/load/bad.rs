@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use super::load;
 use crate::raw::{Block, Frame, PREFACE, code, data, flag, goaway, headers, kind, prefixed, rst_stream, settings};
@@ -19,6 +20,7 @@ crate::on_every_loop!(
     goaway_again_and_again,
     what_goaway_leaves_is_made_elsewhere,
     a_new_connection_after_a_broken_one,
+    a_short_queue_does_not_overflow,
 );
 
 /// Nobody is called, and the line says what to change.
@@ -369,4 +371,32 @@ fn a_new_connection_after_a_broken_one(runtime: &str) {
     let ran = load(runtime, server.addr, &["-c", "4", "-n", "20"]);
     assert_eq!(ran.report["statuses"], serde_json::json!({ "OK": 16, "UNAVAILABLE": 4 }), "{}", ran.report);
     assert_eq!(ran.errors(), ["UNAVAILABLE: the connection broke: the server closed it"]);
+}
+
+/// A SYN that finds no room in the listener's queue is dropped, and sent anew after a second.
+fn a_short_queue_does_not_overflow(runtime: &str) {
+    const QUEUE: i32 = 80;
+    const N_CONNECTIONS: usize = 200;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::listen(&listener, QUEUE).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut greeting = Vec::new();
+    settings(&[]).write(&mut greeting);
+    let accepting = thread::spawn(move || {
+        let mut accepted: Vec<TcpStream> = Vec::new();
+        let mut begun = None;
+        while accepted.len() < N_CONNECTIONS {
+            let (mut socket, _) = listener.accept().unwrap();
+            begun.get_or_insert_with(Instant::now);
+            socket.write_all(&greeting).unwrap();
+            accepted.push(socket);
+            // Slower than connections are opened.
+            thread::sleep(Duration::from_micros(200));
+        }
+        begun.expect("there was one").elapsed()
+    });
+    let ended = load(runtime, addr, &["--connections", "200", "-c", "200", "-n", "200"]);
+    assert_eq!(ended.code, Some(1), "the server has gone: {}", ended.report);
+    let took = accepting.join().expect("it has accepted them all");
+    assert!(took < Duration::from_secs(1), "it waited for a SYN that was sent anew: {took:?}");
 }
