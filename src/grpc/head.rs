@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, request};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, request};
 use tonic::metadata::MetadataMap;
 
 use crate::grpc::Peer;
@@ -108,17 +108,26 @@ impl Head {
         }
     }
 
-    /// The head as services of tonic want it. `None` for a path that is no part of a URI. It was judged before.
-    pub(crate) fn into_parts(self) -> Option<request::Parts> {
+    /// The head as services of tonic want it, with what `tell` says of its connection: asked once for all requests that share the head. `None` for a path
+    /// that is no part of a URI. It was judged before.
+    pub(crate) fn into_parts(self, tell: impl FnOnce(&mut Extensions, Option<&Peer>)) -> Option<request::Parts> {
         match self {
-            Self::Http(parts, _) => Some(*parts),
+            Self::Http(mut parts, peer) => {
+                tell(&mut parts.extensions, peer.as_deref());
+                Some(*parts)
+            }
             Self::Native(head) => {
                 let memo = head.memo::<Memo>(|_| unreachable!("a head is judged before anything else"));
-                let mut parts = memo.parts.get_or_init(|| native_parts(&head)).clone();
-                if let (Some(parts), Some(Ok(timeout))) = (&mut parts, head.varying().map(HeaderValue::from_bytes)) {
+                let make = || {
+                    let mut parts = native_parts(&head)?;
+                    tell(&mut parts.extensions, memo.peer.as_deref());
+                    Some(parts)
+                };
+                let mut parts = memo.parts.get_or_init(make).as_ref()?.clone();
+                if let Some(Ok(timeout)) = head.varying().map(HeaderValue::from_bytes) {
                     parts.headers.insert(HeaderName::from_static("grpc-timeout"), timeout);
                 }
-                parts
+                Some(parts)
             }
         }
     }

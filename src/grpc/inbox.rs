@@ -10,7 +10,7 @@ use std::mem;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use tonic::Status;
 
 use crate::grpc::encoding::Encoding;
@@ -224,10 +224,11 @@ impl Inbox {
         if state.more != More::Ended || state.unread().len() > bytes_max {
             return None;
         }
-        let bytes = Bytes::copy_from_slice(state.unread());
-        let taken = state.take(bytes.len());
+        let mut bytes = Bytes::from(mem::take(&mut state.bytes));
+        bytes.advance(mem::take(&mut state.start));
+        let n_held = mem::take(&mut state.n_held);
         drop(state);
-        self.release(taken);
+        self.release(n_held);
         Some(bytes)
     }
 

@@ -48,6 +48,13 @@ impl Messages {
     }
 }
 
+/// Whether these bytes are a message and nothing else, as the bodies of most requests are.
+#[inline]
+pub(super) fn is_one_message(bytes: &[u8]) -> bool {
+    let parts = bytes.split_first_chunk::<PREFIX_BYTES>();
+    parts.is_some_and(|(&[_, a, b, c, d], rest)| rest.len() == u32::from_be_bytes([a, b, c, d]) as usize)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +71,20 @@ mod tests {
             let mut messages = Messages::default();
             assert_eq!(body.chunks(piece).map(|bytes| messages.see(bytes)).sum::<u64>(), 5, "in pieces of {piece}");
             assert!(messages.is_whole());
+        }
+    }
+
+    #[test]
+    fn one_message_is_known_without_counting() {
+        for (bytes, is_one) in [
+            (&[][..], false),
+            (&[0, 0, 0, 0], false),
+            (&[0, 0, 0, 0, 0], true),
+            (&[1, 0, 0, 0, 2, 9, 9], true),
+            (&[0, 0, 0, 0, 2, 9], false),
+            (&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0], false),
+        ] {
+            assert_eq!(is_one_message(bytes), is_one, "{bytes:?}");
         }
     }
 

@@ -14,7 +14,7 @@ use crate::grpc::{Head, Kind, Peer, code_of_http};
 use crate::http2::ErrorCode;
 use crate::observe::Observer;
 use crate::observe::counts::{Count, MethodCounts};
-use crate::observe::messages::Messages;
+use crate::observe::messages::{Messages, is_one_message};
 use crate::observe::observer::UNKNOWN;
 use crate::observe::traced::{Entered, Traced};
 
@@ -102,8 +102,7 @@ impl Watched {
 
     /// It is answered with one message, and well.
     pub(crate) fn replied(&self) {
-        self.sent_message();
-        self.ended(Code::Ok);
+        self.ended_after(1, Code::Ok);
     }
 
     /// It is answered by more than a status: so there is such a method.
@@ -116,18 +115,7 @@ impl Watched {
 
     /// The answer has ended so, unless it had before.
     pub(crate) fn ended(&self, code: Code) {
-        if self.has_ended.replace(true) {
-            return;
-        }
-        let took = self.observer.now().saturating_duration_since(self.began);
-        if code == Code::Ok {
-            self.exists();
-        }
-        let place = self.place.get().unwrap_or_else(|| self.settle(Some(UNKNOWN)));
-        self.observer.with_method(place, |method| method.ended(code, took));
-        if let Some(traced) = self.traced() {
-            traced.ended(code, took, place != UNKNOWN);
-        }
+        self.ended_after(0, code);
     }
 
     /// The answer has ended with these fields.
@@ -143,6 +131,25 @@ impl Watched {
     /// Nothing more is answered: what has no status by now was cancelled.
     pub(crate) fn end(&self) {
         self.ended(Code::Cancelled);
+    }
+
+    /// The answer has ended so, after so many messages that were not counted yet, unless it had before.
+    fn ended_after(&self, n_sent: u64, code: Code) {
+        if self.has_ended.replace(true) {
+            return;
+        }
+        let took = self.observer.now().saturating_duration_since(self.began);
+        if code == Code::Ok {
+            self.exists();
+        }
+        let place = self.place.get().unwrap_or_else(|| self.settle(Some(UNKNOWN)));
+        self.observer.with_method(place, |method| {
+            method.messages_sent.add(n_sent);
+            method.ended(code, took);
+        });
+        if let Some(traced) = self.traced() {
+            traced.ended(code, took, place != UNKNOWN);
+        }
     }
 
     fn rest(&self) -> &Rest {
@@ -167,6 +174,14 @@ impl Watched {
     /// Counts the messages that end in these bytes.
     #[inline]
     fn see(&self, way: Way, bytes: &[u8]) {
+        if self.rest.get().is_none() && is_one_message(bytes) {
+            self.add_messages(way, 1);
+        } else {
+            self.see_parts(way, bytes);
+        }
+    }
+
+    fn see_parts(&self, way: Way, bytes: &[u8]) {
         let body = self.rest.get().map(|rest| &rest.bodies[way as usize]);
         let mut messages = body.map_or_else(Messages::default, Cell::get);
         let n = messages.see(bytes);
