@@ -28,6 +28,17 @@ impl<C> Socket<C> {
     }
 }
 
+impl<C: Connection> Socket<C> {
+    /// Whether TLS has refused the client, as [`TlsFacts::is_refused`](crate::tls::TlsFacts::is_refused) has it.
+    pub(crate) fn is_refused(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            #[cfg(feature = "tls")]
+            Self::Tls(connection) => connection.facts().is_some_and(|facts| facts.is_refused()),
+        }
+    }
+}
+
 /// Does the same on either.
 macro_rules! on_either {
     ($socket:expr, $connection:ident => $what:expr) => {

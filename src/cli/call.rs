@@ -12,8 +12,9 @@ use tonic::{Code, Status};
 use crate::cli::client::ClientArgs;
 use crate::cli::duration;
 use crate::cli::terminal::{self, BAD, coloured, fail, styled};
-use crate::client::{Prepared, SAY_HELLO, Target, call_once, code_name, run_on};
+use crate::client::{Prepared, SAY_HELLO, Target, call_once, run_on};
 use crate::greeter::{HelloReply, HelloRequest};
+use crate::grpc::code_name;
 use crate::{Error, ErrorKind, EventLoop, UseLoop};
 
 #[derive(Clone, Debug, clap::Args)]

@@ -12,7 +12,8 @@ use tonic::{Code, Status};
 use crate::cli::client::ClientArgs;
 use crate::cli::duration;
 use crate::cli::terminal::{self, BAD, coloured, fail, styled};
-use crate::client::{Prepared, Target, call_once, code_name, late, run_on};
+use crate::client::{Prepared, Target, call_once, late, run_on};
+use crate::grpc::code_name;
 use crate::server::health::{HealthCheckRequest, HealthCheckResponse, Told};
 use crate::{Error, ErrorKind, EventLoop, Health, UseLoop};
 

@@ -60,8 +60,6 @@
 #[cfg(feature = "cli")]
 mod answer;
 mod channel;
-#[cfg(any(feature = "cli", feature = "otel"))]
-mod code;
 mod foreign;
 mod hint;
 #[cfg(feature = "cli")]
@@ -79,9 +77,6 @@ mod target;
 mod timeout;
 
 pub use channel::{Channel, Endpoint, ResponseBody, ResponseFuture};
-
-#[cfg(any(feature = "cli", feature = "otel"))]
-pub(crate) use code::code_name;
 
 #[cfg(feature = "cli")]
 pub(crate) use {

@@ -6,6 +6,7 @@
 //! * `answer` writes down what is answered; `fields` makes header blocks of statuses and metadata.
 //! * `held` stands between a method and the transport where interceptors have the last word.
 //! * `work` is what runs a method, found by the router of `service`; `contained` keeps its panics, `deadline` tells what it calls how long it has.
+//! * `code` names status codes for people and for collectors of spans.
 //! * `admission` says whether a worker takes on another call.
 //! * `request`, `response`, `streaming` and `replies` are what a handler sees.
 //!
@@ -14,6 +15,8 @@
 mod admission;
 mod answer;
 mod call;
+#[cfg(any(feature = "cli", feature = "otel"))]
+mod code;
 mod compress;
 mod contained;
 mod deadline;
@@ -42,6 +45,8 @@ mod tests;
 pub(crate) use admission::{Admission, Capacity};
 pub(crate) use answer::Answer;
 pub(crate) use call::{Arrival, Call, refuse_headers};
+#[cfg(any(feature = "cli", feature = "otel"))]
+pub(crate) use code::code_name;
 pub use compress::MessageCompression;
 pub(crate) use contained::{PANICKED, contained};
 pub use deadline::current_deadline;

@@ -34,6 +34,14 @@ impl Peer {
         }
     }
 
+    /// Whether TLS has refused who called.
+    pub(crate) fn is_refused(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.as_ref().is_some_and(|facts| facts.is_refused());
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
     pub(crate) fn remote_tcp(&self) -> Option<SocketAddr> {
         self.remote.as_tcp()
     }

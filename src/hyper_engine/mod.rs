@@ -76,6 +76,7 @@ impl Engine for HyperEngine {
         let beside = Beside {
             house: Rc::clone(&house),
             start,
+            peer: Rc::clone(&peer),
             handshake: Rc::clone(&handshake),
             open: Rc::clone(&open),
             streams: Streams::default(),
@@ -132,6 +133,7 @@ fn speak_http2<I: Read + Write + Unpin>(limits: &Limits, io: I, calls: Calls, st
 struct Beside {
     house: Rc<House>,
     start: Instant,
+    peer: Rc<Peer>,
     handshake: Rc<Handshake>,
     open: Rc<Open>,
     streams: Streams,
@@ -146,7 +148,7 @@ impl Beside {
 
     /// Polls it all, until the connection ends.
     async fn serve<R: Runtime>(self, runtime: &R, mut phases: PhaseWatch, serving: impl Serving) -> Closed {
-        let Self { house, start, handshake, open, mut streams, deadlines, partials } = self;
+        let Self { house, start, peer, handshake, open, mut streams, deadlines, partials } = self;
         let limits = &house.limits;
         let mut serving = pin!(serving);
         let mut deadline = pin!(Some(runtime.sleep_until(deadline_after(start, limits.handshake_timeout))));
@@ -154,7 +156,8 @@ impl Beside {
         let mut life = Life::new(limits, start, Rc::clone(&open));
         poll_fn(|cx| {
             let phase = phases.poll(cx);
-            let due = life.due(limits, runtime, draining, &mut phases);
+            // Of a client that TLS has refused nothing is due: the connection ends when it was told.
+            let due = if peer.is_refused() { None } else { life.due(limits, runtime, draining, &mut phases) };
             if let Some(Due::Drain(limit) | Due::Cut(limit)) = due {
                 house.counters.count(limit);
             }
@@ -171,7 +174,7 @@ impl Beside {
             if let Poll::Ready(result) = serving.as_mut().poll(cx) {
                 return Poll::Ready(match result {
                     Ok(()) => Closed::Orderly,
-                    Err(error) if error.is_timeout() => {
+                    Err(error) if error.is_timeout() && !peer.is_refused() => {
                         let limit = serving.timed_out();
                         house.counters.count(limit);
                         Closed::Cut(limit)
@@ -187,7 +190,7 @@ impl Beside {
             partials.take_refused().for_each(|violation| house.counters.count(violation));
             // After the connection was polled, which is what reads.
             if let Some(sleep) = deadline.as_mut().as_pin_mut() {
-                if handshake.is_done() || open.has_begun() {
+                if handshake.is_done() || open.has_begun() || peer.is_refused() {
                     deadline.set(None);
                 } else if sleep.poll(cx).is_ready() {
                     house.counters.count(Violation::Handshake);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use tonic::{Code, Status};
 
-use crate::client::code_name;
+use crate::grpc::code_name;
 use crate::load::report::{Bucket, PERCENTILES};
 use crate::load::{Early, Latencies, Report};
 

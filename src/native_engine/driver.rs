@@ -148,6 +148,9 @@ impl<R: Runtime> Driver<R> {
             Phase::Draining => self.link.http2.borrow_mut().drain("the server is going away"),
             Phase::Stopping => return Ok(Poll::Ready(Closed::Stopped)),
         }
+        if self.connection.is_refused() {
+            return Ok(self.poll_refused(cx));
+        }
         if self.care_at.is_some_and(|at| at <= self.now) {
             self.take_care()?;
         }
@@ -176,6 +179,15 @@ impl<R: Runtime> Driver<R> {
         }
         cx.waker().wake_by_ref();
         Ok(Poll::Pending)
+    }
+
+    /// Waits until a client that TLS has refused was told so. Nothing of HTTP/2 is due meanwhile, and no handler goes on.
+    fn poll_refused(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
+        self.calls.cancel_all();
+        self.connection.poll_receive(cx, |_| ()).map(|received| match received {
+            Err(error) if self.lingering.is_none() => Closed::Broken(error.to_string()),
+            _ => self.closed(),
+        })
     }
 
     fn set_now(&mut self) {

@@ -87,6 +87,9 @@ pub(super) async fn start<T>(
 
 impl Builder {
     /// How long a worker's start hook may take, and its stop hook. Default: 10 s each.
+    ///
+    /// It ends hooks that wait. One that blocks its thread cannot be ended: [`offload`](loopswap_rt::offload) what blocks. A server waits for such a start hook for as long as
+    /// it takes; the log names workers that have not started after 5 s, and again after 10, 20 and so on.
     pub fn hook_timeout(mut self, timeout: Duration) -> Self {
         self.hook_timeout = timeout;
         self
@@ -94,8 +97,9 @@ impl Builder {
 
     /// As [`serve`](Self::serve), with a start hook in place of the closure that makes the service: it may wait, fail, and leave a stop hook.
     ///
-    /// It runs once on each worker, on its loop, before anything is bound. What it makes belongs to that worker: channels to other services above all, which
-    /// live on the loop that made them.
+    /// It runs once on each worker, on its loop, before anything is bound, for no longer than the [time for hooks](Self::hook_timeout). SIGTERM and SIGINT are left alone
+    /// until all have started: unless the program itself handles them, they end the process. What it makes belongs to that worker: channels to other services above
+    /// all, which live on the loop that made them.
     ///
     /// ```no_run
     /// use loopswap::client::Channel;

@@ -36,6 +36,15 @@ impl Lone {
         Self::with(limits, Observer::new(&wanted, runtime, 0, router))
     }
 
+    /// As [`new`](Self::new), with gRPC-Web for pages of any origin, on the engine that speaks it.
+    #[cfg(all(test, feature = "grpc-web"))]
+    pub(crate) fn web(limits: Limits) -> Self {
+        let mut lone = Self::new(limits);
+        let origins = crate::hyper_engine::Origins::parse(&["*".into()]).expect("it is every origin");
+        Rc::get_mut(&mut lone.house).expect("nobody has it yet").origins = Some(Arc::new(origins));
+        lone
+    }
+
     fn with(limits: Limits, observer: Option<Rc<Observer>>) -> Self {
         let (counters, pulse) = (Arc::new(Counters::new()), Arc::new(Pulse::new()));
         let house = House::new(limits, &Overload::default(), counters, pulse, observer.clone(), Security::default(), None);

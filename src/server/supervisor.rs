@@ -315,7 +315,7 @@ where
         starts.push(start);
     }
 
-    running.threads.until_ready(n_workers).map_err(|(who, end)| match end {
+    running.threads.until_ready().map_err(|(who, end)| match end {
         End::Unavailable(why) => Error::unavailable(R::NAME, why),
         End::Failed(why) => Error::new(ErrorKind::Worker, format!("{who} cannot start: {why}")),
         End::Orderly => unreachable!("a worker that is ready waits for its listeners"),
@@ -331,7 +331,10 @@ where
         let (acceptor, queues) = Acceptor::new(shared, &shares, running.handle.phase())
             .map_err(|error| Error::new(ErrorKind::Worker, format!("the acceptor cannot start: {error}")).with_source(error))?;
         handed = queues.into_iter().map(Some).collect();
-        let body = |_: &Teller| acceptor.run().map_or_else(|error| End::Failed(error.to_string()), |()| End::Orderly);
+        let body = |teller: &Teller| {
+            teller.tell(Told::Ready);
+            acceptor.run().map_or_else(|error| End::Failed(error.to_string()), |()| End::Orderly)
+        };
         running.threads.spawn("acceptor".into(), "the acceptor".into(), body)?;
     }
     for (((start, listeners), handed), share) in starts.into_iter().zip(own).zip(handed).zip(shares) {

@@ -17,6 +17,9 @@ use crate::{Error, ErrorKind};
 /// before the process is killed there.
 const BLOCKED_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Who is still starting after this time is told of; and again whenever as much time as before has passed once more, so that it is a few lines a day.
+const SLOW_START: Duration = Duration::from_secs(5);
+
 /// What the supervisor is told.
 #[derive(Debug)]
 pub(super) enum Report {
@@ -26,7 +29,7 @@ pub(super) enum Report {
     Thread(String, Told),
 }
 
-/// A worker tells that it is ready and that it has served; each thread, how it ended.
+/// A thread tells that it is ready; a worker, that it has served; each thread, how it ended.
 #[derive(Debug)]
 pub(super) enum Told {
     Ready,
@@ -97,9 +100,27 @@ pub(super) struct Threads {
 struct Member {
     name: String,
     thread: JoinHandle<()>,
-    has_served: bool,
+    stage: Stage,
     /// It is left behind then. `None`: nothing was ordered yet.
     until: Option<Instant>,
+}
+
+/// How far one has come, and so what may block it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Starting,
+    Serving,
+    Served,
+}
+
+impl Stage {
+    fn blocked_by(self) -> &'static str {
+        match self {
+            Self::Starting => "whose start hook blocks it",
+            Self::Serving => "whose handlers block it",
+            Self::Served => "whose stop hook blocks it, or what it has offloaded",
+        }
+    }
 }
 
 impl Threads {
@@ -132,28 +153,47 @@ impl Threads {
         let thread = thread::Builder::new().name(thread_name).spawn(body).map_err(|error| {
             Error::new(ErrorKind::Worker, format!("the thread of {name} cannot be started: {error}")).with_source(error)
         })?;
-        self.all.push(Member { name, thread, has_served: false, until: None });
+        self.all.push(Member { name, thread, stage: Stage::Starting, until: None });
         Ok(())
     }
 
-    /// Waits until so many workers are ready.
+    /// Waits until all are ready, which are workers, for as long as it takes; and warns of those that take long. A hook that waits is ended in its time; one that blocks its
+    /// thread is not, and may still come to its end.
     ///
     /// # Errors
     ///
     /// One has ended instead: its name, and how.
-    pub(super) fn until_ready(&mut self, n_workers: usize) -> Result<(), (String, End)> {
-        let mut n_ready = 0;
-        while n_ready < n_workers {
-            match self.next() {
-                Some(Report::Thread(_, Told::Ready)) => n_ready += 1,
-                Some(Report::Thread(name, Told::Ended(end))) => {
+    pub(super) fn until_ready(&mut self) -> Result<(), (String, End)> {
+        let begun = Instant::now();
+        let mut patience = SLOW_START;
+        while self.starting().next().is_some() {
+            match self.reports.recv_timeout((begun + patience).saturating_duration_since(Instant::now())) {
+                Ok(Report::Thread(name, Told::Ready)) => self.of_name(&name, |member| member.stage = Stage::Serving),
+                Ok(Report::Thread(name, Told::Ended(end))) => {
                     self.join(&name);
                     return Err((name, end));
                 }
-                Some(Report::Thread(_, Told::Served(_)) | Report::Ordered(_)) | None => unreachable!("they are not told to serve yet"),
+                Ok(Report::Thread(_, Told::Served(_)) | Report::Ordered(_)) => unreachable!("they are not told to serve yet"),
+                // We hold the channel open ourselves.
+                Err(_) => {
+                    for Member { name, .. } in self.starting() {
+                        tracing::warn!(
+                            "{name} has not started after {patience:?}: its start hook, or what makes its service, is still running"
+                        );
+                    }
+                    patience *= 2;
+                }
             }
         }
         Ok(())
+    }
+
+    fn starting(&self) -> impl Iterator<Item = &Member> {
+        self.all.iter().filter(|member| member.stage == Stage::Starting)
+    }
+
+    fn of_name(&mut self, name: &str, change: impl FnMut(&mut Member)) {
+        self.all.iter_mut().filter(|member| member.name == name).for_each(change);
     }
 
     /// Waits until all have ended, or are left behind. How many connections were cut, and what went wrong first, at which `stop` is called.
@@ -164,15 +204,17 @@ impl Threads {
             let wrong = match self.next() {
                 Some(Report::Ordered(phase)) => {
                     let until = deadline_after(Instant::now(), self.patience.serving(phase));
-                    self.all.iter_mut().filter(|member| !member.has_served).for_each(|member| member.until = Some(until));
+                    self.all.iter_mut().filter(|member| member.stage != Stage::Served).for_each(|member| member.until = Some(until));
                     None
                 }
-                Some(Report::Thread(_, Told::Ready)) => None,
+                Some(Report::Thread(name, Told::Ready)) => {
+                    self.of_name(&name, |member| member.stage = Stage::Serving);
+                    None
+                }
                 Some(Report::Thread(name, Told::Served(n_cut))) => {
                     n_cut_in_all += n_cut;
                     let until = deadline_after(Instant::now(), self.patience.ending());
-                    let of_name = self.all.iter_mut().filter(|member| member.name == name);
-                    of_name.for_each(|member| (member.has_served, member.until) = (true, Some(until)));
+                    self.of_name(&name, |member| (member.stage, member.until) = (Stage::Served, Some(until)));
                     None
                 }
                 Some(Report::Thread(name, Told::Ended(end))) => {
@@ -216,13 +258,36 @@ impl Threads {
         let (late, rest): (Vec<_>, _) =
             mem::take(&mut self.all).into_iter().partition(|member| member.until.is_some_and(|until| until <= now));
         self.all = rest;
-        let names: Vec<_> = late
-            .iter()
-            .map(|member| match member.has_served {
-                false => format!("{}, whose handlers block it", member.name),
-                true => format!("{}, whose stop hook blocks it, or what it has offloaded", member.name),
-            })
-            .collect();
+        let names: Vec<_> = late.iter().map(|member| format!("{}, {}", member.name, member.stage.blocked_by())).collect();
         format!("did not end in time, and is left behind: {}", names.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_left_behind_is_told_with_what_may_block_it() {
+        for (stage, why) in [
+            (Stage::Starting, "whose start hook blocks it"),
+            (Stage::Serving, "whose handlers block it"),
+            (Stage::Served, "whose stop hook blocks it, or what it has offloaded"),
+        ] {
+            let none = Duration::ZERO;
+            let mut threads = Threads::new(Patience { drain_delay: none, drain_timeout: none, hook_timeout: none });
+            let (release, released) = mpsc::channel::<()>();
+            let blocked = move |teller: &Teller| {
+                teller.tell(Told::Ready);
+                // An error says that it is released.
+                let _ = released.recv();
+                End::Orderly
+            };
+            threads.spawn("blocked".into(), "worker 3".into(), blocked).expect("there is a thread");
+            threads.until_ready().expect("it says so");
+            threads.of_name("worker 3", |member| (member.stage, member.until) = (stage, Some(Instant::now())));
+            assert_eq!(threads.leave_behind(), format!("did not end in time, and is left behind: worker 3, {why}"));
+            drop(release);
+        }
     }
 }

@@ -181,12 +181,13 @@ impl<C: Connection> TlsConnection<C> {
         }
         let error = match &self.side {
             Side::Client => reason(&failure),
-            Side::Server { counters, .. } => {
+            Side::Server { facts, counters } => {
                 let (refusal, why) = match &failure {
                     Failure::Tls(error) => (TlsRefusal::of(error), format!(" ({error})")),
                     Failure::NoH2 | Failure::Gone => (TlsRefusal::Alpn, String::new()),
                 };
                 counters.count_tls(refusal);
+                facts.refuse();
                 format!("TLS: {refusal}{why}")
             }
         };

@@ -1,6 +1,6 @@
 //! What a service may know of its client's TLS.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use loopswap_rt::Address;
@@ -9,7 +9,10 @@ use rustls::{ServerConfig, ServerConnection};
 
 /// What is known of the client of a connection; nothing before the handshake is over. The connection and its calls share it.
 #[derive(Debug, Default)]
-pub(crate) struct TlsFacts(OnceCell<TlsPeer>);
+pub(crate) struct TlsFacts {
+    peer: OnceCell<TlsPeer>,
+    is_refused: Cell<bool>,
+}
 
 /// A client with which TLS was agreed.
 #[derive(Debug)]
@@ -21,12 +24,22 @@ pub(crate) struct TlsPeer {
 
 impl TlsFacts {
     pub(crate) fn get(&self) -> Option<&TlsPeer> {
-        self.0.get()
+        self.peer.get()
+    }
+
+    /// Whether the client was refused, in the handshake or later. The connection lasts for as long as it takes to tell it, and for nothing else: whatever is due of it
+    /// otherwise no longer is.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.is_refused.get()
+    }
+
+    pub(super) fn refuse(&self) {
+        self.is_refused.set(true);
     }
 
     /// Learns of the client of a connection whose handshake is over and which has nothing to send.
     pub(super) fn learn(&self, connection: &mut ServerConnection, config: Arc<ServerConfig>, remote: &Address, local: Option<&Address>) {
-        self.0.get_or_init(|| TlsPeer::of(connection, config, remote, local));
+        self.peer.get_or_init(|| TlsPeer::of(connection, config, remote, local));
     }
 }
 

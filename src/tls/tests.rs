@@ -168,6 +168,7 @@ impl Pair {
         }
         let inside = self.inside();
         assert!(inside.sending.is_none() || inside.was_polled, "a send is under way that nobody has asked after");
+        assert!(!self.server.is_sending() || inside.sending.is_some(), "what is to be sent waits for nothing");
     }
 
     /// The client takes in what has come, and sends what it has.

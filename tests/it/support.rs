@@ -99,6 +99,11 @@ pub(crate) fn served_with(command: &mut Command, stdin: Stdio, stderr: Stdio) ->
     served
 }
 
+/// Starts a server that may take its time until it listens, or never does.
+pub(crate) fn starting(command: &mut Command) -> Served {
+    spawn(command, Stdio::null(), Stdio::piped())
+}
+
 fn spawn(command: &mut Command, stdin: Stdio, stderr: Stdio) -> Served {
     let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr).spawn().expect("the binary starts");
     let stdout = Lines::of(child.stdout.take().expect("piped"));

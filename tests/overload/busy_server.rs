@@ -11,6 +11,7 @@ mod busy;
 use std::env;
 use std::error::Error;
 use std::io;
+use std::thread;
 use std::time::Duration;
 
 use loopswap::greeter::GreeterServer;
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut runtime, mut http2, mut addr, mut n_workers) = ("auto".to_owned(), Http2::default(), "127.0.0.1:0".to_owned(), 1);
     let (mut overload, mut busy, mut drain_timeout) =
         (Overload::default(), Busy { compute: Duration::from_millis(1) }, Duration::from_secs(25));
-    let mut drain_delay = Duration::ZERO;
+    let (mut drain_delay, mut start_block) = (Duration::ZERO, Duration::ZERO);
     let mut words = env::args().skip(1);
     while let Some(flag) = words.next() {
         let value = words.next().ok_or_else(|| format!("{flag} wants a value"))?;
@@ -36,9 +37,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--shed-lag-ms" => overload.shed_lag = Some(Duration::from_millis(value.parse()?)),
             "--drain-timeout-ms" => drain_timeout = Duration::from_millis(value.parse()?),
             "--drain-delay-ms" => drain_delay = Duration::from_millis(value.parse()?),
+            "--start-block-ms" => start_block = Duration::from_millis(value.parse()?),
             "--stall-log-ms" => overload.stall_log = Some(Duration::from_millis(value.parse()?)),
             _ => {
-                let flags = "--runtime, --http2, --addr, --workers, --compute-us, --shed-lag-ms, --drain-timeout-ms, --drain-delay-ms, --stall-log-ms";
+                let flags = "--runtime, --http2, --addr, --workers, --compute-us, --shed-lag-ms, --drain-timeout-ms, --drain-delay-ms, --start-block-ms, \
+                             --stall-log-ms";
                 return Err(format!("{flag}? There are: {flags}").into());
             }
         }
@@ -50,7 +53,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         .overload(overload)
         .drain_timeout(drain_timeout)
         .drain_delay(drain_delay);
-    let mut server = server.start(Loop::choose(&runtime)?, move |_worker| GreeterServer::new(busy))?;
+    let mut server = server.start(Loop::choose(&runtime)?, move |worker| {
+        if worker.index == n_workers - 1 {
+            // What no start should do.
+            thread::sleep(start_block);
+        }
+        GreeterServer::new(busy)
+    })?;
     server.drain_on_signals()?;
     server.notify_systemd();
     println!("listening on {}", server.local_addr());

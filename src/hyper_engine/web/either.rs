@@ -152,3 +152,82 @@ fn is_time(leaving: &mut Option<Sleep>, cx: &mut Context<'_>) -> bool {
     }
     is_time
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use loopswap_memory::{Memory, Peer, World, pair};
+
+    use super::*;
+    use crate::greeter::{GreeterServer, Hello};
+    use crate::{Http2, Lone, Router};
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// A connection, and a client that speaks HTTP/1.1 on it.
+    struct Client<'a> {
+        world: &'a World,
+        lone: Lone,
+        peer: Peer,
+        ended: Rc<RefCell<Option<Result<(), String>>>>,
+    }
+
+    impl<'a> Client<'a> {
+        fn new(world: &'a World) -> Self {
+            let (lone, (connection, peer)) = (Lone::web(Limits::default()), pair());
+            let served = lone.serve(Memory, connection, Http2::Hyper, Router::from(GreeterServer::new(Hello)));
+            let ended = Rc::new(RefCell::new(None));
+            let tells = Rc::clone(&ended);
+            world.spawn(async move {
+                let how = served.await;
+                *tells.borrow_mut() = Some(how);
+            });
+            world.turn();
+            Self { world, lone, peer, ended }
+        }
+
+        /// Whether a call that begins now is served.
+        fn is_served(&self) -> bool {
+            let head = "POST /helloworld.Greeter/SayHello HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/grpc-web\r\ncontent-length: 5\r\n\r\n";
+            self.peer.send(&[head.as_bytes(), &[0; 5]].concat());
+            self.world.turn();
+            self.peer.take().starts_with(b"HTTP/1.1 200 OK")
+        }
+
+        fn ended(&self) -> Option<Result<(), String>> {
+            self.ended.borrow().clone()
+        }
+    }
+
+    #[test]
+    fn http1_has_a_minute_between_calls_where_no_idle_time_is_set() {
+        let world = World::enter();
+        let client = Client::new(&world);
+        for _ in 0..3 {
+            assert!(client.is_served());
+            world.pass(Duration::from_secs(60) - MS);
+        }
+        assert_eq!(client.ended(), None, "each call has put it off");
+        world.pass(MS);
+        assert_eq!(client.ended(), Some(Err(format!("cut: {}", Violation::Idle))));
+    }
+
+    /// A request that was under way when the drain began, for 100 ms at most.
+    #[test]
+    fn a_client_of_http1_is_listened_to_for_a_while_when_it_is_to_leave() {
+        for has_called in [false, true] {
+            for (after, is_served) in [(Duration::ZERO, true), (Duration::from_millis(99), true), (Duration::from_millis(100), false)] {
+                let world = World::enter();
+                let client = Client::new(&world);
+                assert!(!has_called || client.is_served());
+                client.lone.drain();
+                world.pass(after);
+                assert_eq!(client.ended().is_none(), is_served, "{after:?} after the drain has begun");
+                assert_eq!(client.is_served(), is_served, "{after:?} after the drain has begun");
+                world.pass(Duration::from_millis(100) - after);
+                assert_eq!(client.ended(), Some(Ok(())));
+            }
+        }
+    }
+}

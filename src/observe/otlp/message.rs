@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use loopswap_rt::Address;
 use tonic::Code;
 
-use crate::client::code_name;
+use crate::grpc::code_name;
 use crate::observe::otlp::Otlp;
 use crate::observe::otlp::proto;
 use crate::observe::otlp::proto::any_value::Value;

@@ -70,31 +70,44 @@ pub(crate) fn each_way(mut case: impl FnMut(&'static str, bool)) {
     }
 }
 
-/// A server whose reply is how long its call may still take.
-fn upstream(runtime: &str) -> Hosted {
-    struct Told;
-    impl Greeter for Told {
+/// A server whose replies are what this says of their requests.
+fn upstream(runtime: &str, says: fn(&Request<HelloRequest>) -> String) -> Hosted {
+    struct Says(fn(&Request<HelloRequest>) -> String);
+    impl Greeter for Says {
         async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
-            let left = request.deadline().map(|deadline| deadline.saturating_duration_since(loopswap::rt::now()).as_millis());
-            Ok(Response::new(HelloReply { message: left.map_or("for ever".into(), |ms| ms.to_string()) }))
+            Ok(Response::new(HelloReply { message: (self.0)(&request) }))
         }
     }
-    let server = Server::builder().listen("127.0.0.1:0").workers(1);
-    host(server, runtime, |_| GreeterServer::new(Told))
+    host(Server::builder().listen("127.0.0.1:0").workers(1), runtime, move |_| GreeterServer::new(Says(says)))
+}
+
+/// How long a call may still take, in ms.
+fn time_left(request: &Request<HelloRequest>) -> String {
+    let left = request.deadline().map(|deadline| deadline.saturating_duration_since(loopswap::rt::now()).as_millis());
+    left.map_or("for ever".into(), |ms| ms.to_string())
+}
+
+fn joe(sleep_millisecond: i32) -> tonic::Request<HelloRequest> {
+    tonic::Request::new(HelloRequest { name: "Joe".into(), sleep_millisecond })
+}
+
+/// Makes this call.
+fn calls(server: &Hosted, request: tonic::Request<HelloRequest>) -> Result<String, tonic::Status> {
+    let addr = server.local_addr().as_tcp().expect("it listens on TCP");
+    block_on(async { Ok(client(addr).await.say_hello(request).await?.into_inner().message) })
 }
 
 /// What the upstream is told of a call that may take this long.
 fn told(relay: &Hosted, timeout: Option<Duration>) -> String {
-    let mut request = tonic::Request::new(HelloRequest { name: "Joe".into(), sleep_millisecond: 0 });
+    let mut request = joe(0);
     timeout.into_iter().for_each(|timeout| request.set_timeout(timeout));
-    let addr = relay.local_addr().as_tcp().expect("it listens on TCP");
-    block_on(async { client(addr).await.say_hello(request).await.expect("it answers").into_inner().message })
+    calls(relay, request).expect("it answers")
 }
 
 /// What is left of it is told to the upstream; where there is none, none is made up.
 fn the_deadline_goes_onward(runtime: &'static str) {
     each_way(|engine, is_tonics| {
-        let upstream = upstream(runtime);
+        let upstream = upstream(runtime, time_left);
         let relay = relay(runtime, engine, is_tonics, super::endpoint(upstream.local_addr()));
         let ms: u64 = told(&relay, Some(Duration::from_secs(300))).parse().expect("it is told");
         assert!((200_000..=300_000).contains(&ms), "{engine}: {ms} ms");
@@ -103,7 +116,7 @@ fn the_deadline_goes_onward(runtime: &'static str) {
 }
 
 fn a_deadline_stays_here_when_it_is_told_to(runtime: &'static str) {
-    let upstream = upstream(runtime);
+    let upstream = upstream(runtime, time_left);
     let relay = relay(runtime, "native", false, super::endpoint(upstream.local_addr()).inherit_deadlines(false));
     assert_eq!(told(&relay, Some(Duration::from_secs(300))), "for ever");
 }
@@ -113,11 +126,10 @@ fn the_deadline_ends_what_was_called(runtime: &'static str) {
     each_way(|engine, is_tonics| {
         let (upstream, puppet) = serve_puppet(runtime, |builder| builder);
         let relay = relay(runtime, engine, is_tonics, super::endpoint(upstream.local_addr()));
-        let mut request = tonic::Request::new(HelloRequest { name: "Joe".into(), sleep_millisecond: 3_600_000 });
+        let mut request = joe(3_600_000);
         request.set_timeout(Duration::from_millis(300));
         let start = Instant::now();
-        let addr = relay.local_addr().as_tcp().expect("it listens on TCP");
-        let status = block_on(async { client(addr).await.say_hello(request).await.expect_err("nobody answers") });
+        let status = calls(&relay, request).expect_err("nobody answers");
         // tonic's client says CANCELLED when its own clock was first.
         assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled), "{engine}: {status:?}");
         assert!(start.elapsed() >= Duration::from_millis(299));
@@ -125,31 +137,44 @@ fn the_deadline_ends_what_was_called(runtime: &'static str) {
     });
 }
 
-/// Two calls in turn on one worker, each polled between the other's polls: each sees its own deadline, and tasks see none.
-fn a_deadline_is_that_of_its_call_alone(runtime: &'static str) {
-    struct Says;
-    impl Greeter for Says {
-        async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
-            let message = format!("{:?}", loopswap::rt::spawn_local(async { current_deadline() }).await.expect("no panic"));
-            for _ in 0..20 {
-                loopswap::rt::sleep(Duration::from_millis(1)).await;
-                if current_deadline() != request.deadline() {
-                    return Err(Status::internal(format!("{:?}, not {:?}", current_deadline(), request.deadline())));
-                }
+/// What a handler may ask for of its own call, and what its request says of it.
+struct OfItsCall {
+    current: fn() -> Option<String>,
+    own: fn(&Request<HelloRequest>) -> Option<String>,
+}
+
+impl Greeter for OfItsCall {
+    async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        let Self { current, own } = *self;
+        let message = format!("{:?}", loopswap::rt::spawn_local(async move { current() }).await.expect("no panic"));
+        let own = own(&request);
+        for _ in 0..20 {
+            loopswap::rt::sleep(Duration::from_millis(1)).await;
+            let seen = [current(), current()];
+            if seen.iter().any(|seen| *seen != own) {
+                return Err(Status::internal(format!("{seen:?}, not {own:?}")));
             }
-            Ok(Response::new(HelloReply { message }))
         }
+        Ok(Response::new(HelloReply { message }))
     }
+}
+
+/// Calls in turn on one worker, each polled between the others' polls, and two in three of them `marked`: each sees its own, and tasks see none.
+fn is_that_of_its_call_alone(
+    runtime: &'static str,
+    builder: Builder,
+    of_its_call: fn() -> OfItsCall,
+    mark: fn(&mut tonic::Request<HelloRequest>, u64),
+) {
     for engine in ["native", "hyper"] {
-        let server = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine.parse().expect("an engine"));
-        let server = host(server, runtime, |_| GreeterServer::new(Says));
+        let server = builder.clone().listen("127.0.0.1:0").workers(1).http2(engine.parse().expect("an engine"));
+        let server = host(server, runtime, move |_| GreeterServer::new(of_its_call()));
         block_on(async {
             let client = client(server.local_addr().as_tcp().unwrap()).await;
             let calls = (0..6).map(|n| {
-                let mut client = client.clone();
-                let mut request = tonic::Request::new(HelloRequest { name: "Joe".into(), sleep_millisecond: 0 });
+                let (mut client, mut request) = (client.clone(), joe(0));
                 if n % 3 > 0 {
-                    request.set_timeout(Duration::from_secs(20 + n));
+                    mark(&mut request, n);
                 }
                 async move { client.say_hello(request).await.expect("each sees its own").into_inner().message }
             });
@@ -158,6 +183,14 @@ fn a_deadline_is_that_of_its_call_alone(runtime: &'static str) {
             }
         });
     }
+}
+
+fn a_deadline_is_that_of_its_call_alone(runtime: &'static str) {
+    fn told(deadline: Option<Instant>) -> Option<String> {
+        deadline.map(|deadline| format!("{deadline:?}"))
+    }
+    let of_its_call = || OfItsCall { current: || told(current_deadline()), own: |request| told(request.deadline()) };
+    is_that_of_its_call_alone(runtime, Server::builder(), of_its_call, |request, n| request.set_timeout(Duration::from_secs(20 + n)));
 }
 
 /// The outer client vanishes: its handler is dropped, and with it the upstream's.
@@ -187,32 +220,25 @@ fn a_cancelled_call_cancels_what_it_has_called(runtime: &'static str) {
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-/// A server whose reply is what it was told of the trace.
-fn tells_trace(runtime: &str) -> Hosted {
-    struct Told;
-    impl Greeter for Told {
-        async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
-            let all = |name| request.metadata().get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>().join(" & ");
-            Ok(Response::new(HelloReply { message: format!("{}, {}", all("traceparent"), all("tracestate")) }))
-        }
-    }
-    host(Server::builder().listen("127.0.0.1:0").workers(1), runtime, |_| GreeterServer::new(Told))
+/// What came of the trace.
+fn trace_fields(request: &Request<HelloRequest>) -> String {
+    let all = |name| request.metadata().get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>().join(" & ");
+    format!("{}, {}", all("traceparent"), all("tracestate"))
 }
 
 /// What the upstream is told of a call that came with these.
 pub(crate) fn trace_told(relay: &Hosted, fields: &[(&'static str, &'static str)]) -> String {
-    let mut request = tonic::Request::new(HelloRequest { name: "Joe".into(), sleep_millisecond: 0 });
+    let mut request = joe(0);
     for (name, value) in fields {
         request.metadata_mut().append(*name, value.parse().expect("a value"));
     }
-    let addr = relay.local_addr().as_tcp().expect("it listens on TCP");
-    block_on(async { client(addr).await.say_hello(request).await.expect("it answers").into_inner().message })
+    calls(relay, request).expect("it answers")
 }
 
 /// As it came: a server that exports no spans has none of its own to be a parent.
 fn the_trace_goes_onward(runtime: &'static str) {
     each_way(|engine, is_tonics| {
-        let upstream = tells_trace(runtime);
+        let upstream = upstream(runtime, trace_fields);
         let to = super::endpoint(upstream.local_addr());
         let relay = relay_by(Server::builder().call_spans(true), runtime, engine, is_tonics, to.clone());
         assert_eq!(trace_told(&relay, &[]), ", ", "{engine}");
@@ -227,45 +253,18 @@ fn the_trace_goes_onward(runtime: &'static str) {
     });
 }
 
-/// Two calls in turn on one worker, each polled between the other's polls: each sees its own trace, and tasks see none.
 fn a_trace_is_that_of_its_call_alone(runtime: &'static str) {
-    struct Says;
-    impl Greeter for Says {
-        async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
-            let message = format!("{:?}", loopswap::rt::spawn_local(async { current_trace() }).await.expect("no panic"));
-            let own = request.metadata().get("traceparent").map(|value| value.to_str().unwrap().to_owned());
-            for _ in 0..20 {
-                loopswap::rt::sleep(Duration::from_millis(1)).await;
-                let current = current_trace().map(|trace| trace.to_string());
-                if current != own || current_trace().map(|trace| trace.to_string()) != own {
-                    return Err(Status::internal(format!("{current:?}, not {own:?}")));
-                }
-            }
-            Ok(Response::new(HelloReply { message }))
-        }
-    }
-    for engine in ["native", "hyper"] {
-        let server = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine.parse().expect("an engine")).call_spans(true);
-        let server = host(server, runtime, |_| GreeterServer::new(Says));
-        block_on(async {
-            let client = client(server.local_addr().as_tcp().unwrap()).await;
-            let calls = (0..6).map(|n| {
-                let mut client = client.clone();
-                let mut request = tonic::Request::new(HelloRequest { name: "Joe".into(), sleep_millisecond: 0 });
-                if n % 3 > 0 {
-                    request.metadata_mut().insert("traceparent", TRACE.replace("4bf9", &format!("000{n}")).parse().unwrap());
-                }
-                async move { client.say_hello(request).await.expect("each sees its own").into_inner().message }
-            });
-            for message in futures_util::future::join_all(calls).await {
-                assert_eq!(message, "None", "{engine}: a task is no part of its call");
-            }
-        });
-    }
+    let of_its_call = || OfItsCall {
+        current: || current_trace().map(|trace| trace.to_string()),
+        own: |request| request.metadata().get("traceparent").map(|value| value.to_str().unwrap().to_owned()),
+    };
+    is_that_of_its_call_alone(runtime, Server::builder().call_spans(true), of_its_call, |request, n| {
+        request.metadata_mut().insert("traceparent", TRACE.replace("4bf9", &format!("000{n}")).parse().unwrap());
+    });
 }
 
 fn without_spans_no_trace_is_looked_at(runtime: &'static str) {
-    let upstream = tells_trace(runtime);
+    let upstream = upstream(runtime, trace_fields);
     let relay = relay(runtime, "native", false, super::endpoint(upstream.local_addr()));
     assert_eq!(trace_told(&relay, &[("traceparent", TRACE)]), ", ");
 }

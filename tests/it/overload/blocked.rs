@@ -1,15 +1,19 @@
-//! A handler that blocks its thread for ever. No thread can be ended from outside: its worker is left behind, is named, and the server ends none the less.
+//! A handler that blocks its thread for ever. No thread can be ended from outside: its worker is left behind, is named, and the server ends none the less. And a start that
+//! blocks its thread: it is waited for, and its worker is named.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use loopswap::greeter::{Greeter, GreeterServer, HelloReply, HelloRequest};
-use loopswap::{ErrorKind, Loop, Request, Response, Running, Server, Status};
+use loopswap::greeter::{Greeter, GreeterServer, Hello, HelloReply, HelloRequest};
+use loopswap::rt::Worker;
+use loopswap::{ErrorKind, Loop, Request, Response, Running, Server, Started, Status};
 use rustix::process::Signal;
 
+use crate::examples::example;
 use crate::raw::Connection;
-use crate::support::{PATIENCE, Served, eventually};
+use crate::support::{PATIENCE, Served, eventually, starting};
 
 use super::busy;
 
@@ -19,6 +23,9 @@ crate::on_every_loop!(
     while_the_server_leaves_too,
     waiting_for_the_server_ends_with_its_name,
     dropping_the_server_ends_too,
+    a_worker_that_does_not_start_is_named,
+    a_worker_that_starts_late_serves,
+    a_start_that_fails_leaves_a_worker_behind_that_does_not,
 );
 
 const FOR_EVER_MS: i32 = 600_000;
@@ -124,4 +131,50 @@ fn dropping_the_server_ends_too(runtime: &str) {
         let took = start.elapsed();
         assert!(took >= WAITED_FOR && took < WAITED_FOR + PATIENCE / 4, "after {took:?}");
     });
+}
+
+/// The last of two workers blocks its thread for so long while it starts.
+fn starts_after(runtime: &str, ms: i32) -> Served {
+    starting(example("busy_server").args(["--runtime", runtime, "--workers", "2", "--start-block-ms", &ms.to_string()]))
+}
+
+/// Again and again, but each time after twice the time. A signal ends the process.
+fn a_worker_that_does_not_start_is_named(runtime: &str) {
+    let mut server = starts_after(runtime, FOR_EVER_MS);
+    for after in ["5s", "10s"] {
+        let line = server.stderr().wait_for(&format!("has not started after {after}")).expect("it is said");
+        assert!(line.contains("WARN") && line.contains("worker 1 "), "{line}");
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().signal(), Some(Signal::TERM.as_raw()));
+    let log = server.stderr_at_the_end();
+    assert_eq!((log.matches("has not started").count(), log.contains("worker 0")), (2, false), "{log}");
+}
+
+/// Though it took longer than hooks may: nothing has waited in it.
+fn a_worker_that_starts_late_serves(runtime: &str) {
+    let mut server = starts_after(runtime, 11_000);
+    server.stdout().wait_for("listening").expect("it starts in the end");
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(server.stderr_at_the_end().matches("has not started").count(), 2);
+}
+
+fn a_start_that_fails_leaves_a_worker_behind_that_does_not(runtime: &str) {
+    let (block, blocked) = mpsc::channel::<()>();
+    let blocked = Arc::new(Mutex::new(blocked));
+    let blocks = Arc::clone(&blocked);
+    let builder = Server::builder().listen("127.0.0.1:0").workers(2);
+    let failed = builder.start_with(Loop::choose(runtime).expect("it is built in"), async move |worker: &Worker| {
+        if worker.index == 1 {
+            return Err("the database is not there".to_owned());
+        }
+        // An error says that it is released.
+        let _ = blocks.lock().unwrap().recv();
+        Ok(Started::new(GreeterServer::new(Hello)))
+    });
+    let error = failed.expect_err("it cannot start");
+    assert!(error.to_string().contains("worker 1 cannot start: its start hook failed: the database is not there"), "{error}");
+    drop(block);
+    eventually("the other's thread ends", || (Arc::strong_count(&blocked) == 1).then_some(()));
 }

@@ -3,18 +3,23 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use loopswap::greeter::{GreeterServer, Hello};
+use loopswap::tls::{ClientAuth, TlsRefusal};
+use loopswap::{Limits, Server};
 use rustix::process::Signal;
-use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 
-use super::client::{VERSIONS, Wants, config, first_frame, open, opening};
+use super::client::{VERSIONS, Wants, config, first_frame, open, open_on, opening};
 use super::pki::Pki;
 use super::{greeter, serve_tls, trusting};
+use crate::leaks::host;
 use crate::raw::PREFACE;
-use crate::support::{Served, block_on, connect, hello, serve, until_closed};
+use crate::support::{Served, block_on, connect, eventually, hello, serve, until_closed};
 
 crate::on_every_loop_and_engine!(
     without_alpn,
@@ -26,6 +31,7 @@ crate::on_every_loop_and_engine!(
     a_client_that_does_not_trust,
     a_stalled_handshake,
     silence_behind_the_handshake,
+    who_does_not_leave_is_counted_once,
     their_places_are_given_back,
     tls_to_a_plain_port,
 );
@@ -59,7 +65,11 @@ impl Case {
         assert_eq!(self.server.wait().code(), Some(0));
         let log = self.server.stderr().wait_for("ended").map_or_else(String::new, |_| self.server.stderr().so_far());
         assert!(!log.contains("panicked"), "{log}");
-        assert!(log.lines().any(|line| line.contains(counted) && line.ends_with(&format!("n={n}"))), "`{counted}`, {n}: {log}");
+        let counters = ["limit reached: ", "TLS refused: "];
+        let moved: Vec<_> =
+            log.lines().filter(|line| line.contains("n=") && counters.iter().any(|counter| line.contains(counter))).collect();
+        let [line] = moved[..] else { panic!("`{counted}` alone: {log}") };
+        assert!(line.contains(counted) && line.ends_with(&format!("n={n}")), "`{counted}`, {n}: {log}");
     }
 
     /// The log has this of a peer.
@@ -232,6 +242,66 @@ fn silence_behind_the_handshake(runtime: &str, engine: &str) {
         is_closed_by_the_deadline(&case, tls.sock, opened);
     }
     case.ends("limit reached: handshake_timeout", 2);
+}
+
+/// What a client does that is refused.
+enum Deed {
+    /// It says this.
+    Says(Vec<u8>),
+    /// It speaks TLS.
+    Speaks(Arc<ClientConfig>),
+}
+
+/// Of clients that stay, the server takes leave for a second. The handshake's deadline passes meanwhile, and is not counted besides.
+fn who_does_not_leave_is_counted_once(runtime: &str, engine: &str) {
+    let deadline = Duration::from_millis(950);
+    let (pki, stranger) = (Pki::new("CA"), Pki::new("another CA"));
+    let (alice, mallory) = (pki.client("Alice"), stranger.client("Mallory"));
+    let tls = pki.server().tls().client_ca_file(pki.ca()).client_auth(ClientAuth::Require);
+    let mut limits = Limits::default();
+    (limits.handshake_timeout, limits.connection_idle_max) = (deadline, Some(deadline));
+    let server = Server::builder().listen("127.0.0.1:0").workers(1).http2(engine.parse().unwrap()).limits(limits).tls(tls);
+    let server = host(server, runtime, |_| GreeterServer::new(Hello));
+    let addr = server.local_addr().as_tcp().expect("TCP");
+
+    let speaks = |pki, identity, wants: &Wants| Deed::Speaks(config(pki, identity, wants));
+    let mut deeds = vec![
+        (TlsRefusal::NotTls, Deed::Says(vec![0; 100])),
+        (TlsRefusal::Version, Deed::Says(hello_1_1())),
+        (TlsRefusal::Protocol, Deed::Says(vec![0x17, 3, 3, 0, 3, 1, 2, 3])),
+    ];
+    for versions in VERSIONS {
+        let wants = Wants { versions, ..Wants::default() };
+        deeds.extend([
+            (TlsRefusal::Alpn, speaks(&pki, Some(&alice), &Wants { versions, alpn: &[] })),
+            (TlsRefusal::NoCertificate, speaks(&pki, None, &wants)),
+            (TlsRefusal::BadCertificate, speaks(&pki, Some(&mallory), &wants)),
+            (TlsRefusal::Alert, speaks(&stranger, Some(&alice), &wants)),
+        ]);
+    }
+    let mut clients = Vec::new();
+    for (_, deed) in &deeds {
+        let (opened, mut socket) = (Instant::now(), connect(addr));
+        match deed {
+            Deed::Says(bytes) => socket.write_all(bytes).expect("the server takes it"),
+            // With TLS 1.3, who shows no good certificate learns of it later.
+            Deed::Speaks(config) => drop(open_on(socket.try_clone().unwrap(), addr, Arc::clone(config))),
+        }
+        clients.push((opened, socket));
+    }
+    for (opened, mut socket) in clients {
+        eventually("the server closes it", || socket.write_all(&[0]).is_err().then_some(()));
+        assert!(opened.elapsed() > deadline, "closed after {:?}: no deadline has passed", opened.elapsed());
+    }
+
+    let handle = server.handle();
+    let counted = handle.counters().tls_refusals().map(|(refusal, n)| (refusal.name(), n));
+    let counted: Vec<_> = counted.chain(handle.counters().reached().map(|(limit, n)| (limit.name(), n))).collect();
+    let expected = TlsRefusal::ALL.iter().filter_map(|refusal| {
+        let n = deeds.iter().filter(|(of, _)| of == refusal).count();
+        (n > 0).then_some((refusal.name(), n as u64))
+    });
+    assert_eq!(counted, expected.collect::<Vec<_>>());
 }
 
 fn tls_to_a_plain_port(runtime: &str, engine: &str) {
