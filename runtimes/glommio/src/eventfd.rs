@@ -1,7 +1,7 @@
 //! The eventfd that glommio leaks with each executor.
 //!
 //! glommio frees a task's memory without dropping its header, which counts as a user of the executor's eventfd: after one task, `main`, nobody closes
-//! it any more. So it is looked for when the executor is built, and closed when that has ended. Where another thread makes an eventfd of its own at
+//! it any more. So it is looked for when the executor is built, and closed when that has ended. Where a thread that is not ours makes an eventfd at
 //! that very moment, the two cannot be told apart, and the leak is left alone.
 #![allow(unsafe_code, reason = "closes a descriptor whose owner has been leaked")]
 
@@ -12,9 +12,18 @@ use std::sync::{Mutex, PoisonError};
 /// Held while eventfds are looked for, made or closed: all workers start at once.
 static LOOKING: Mutex<()> = Mutex::new(());
 
+/// An eventfd's number, which another gets when it is closed, and the kernel's name for it, which no other gets.
+type Named = (RawFd, String);
+
+/// Calls `make`, which makes eventfds that nobody is to look for.
+pub(crate) fn apart<T>(make: impl FnOnce() -> T) -> T {
+    let _looking = LOOKING.lock().unwrap_or_else(PoisonError::into_inner);
+    make()
+}
+
 /// The eventfd of an executor, if it could be made out.
 pub(crate) struct Eventfd {
-    found: Option<(RawFd, String)>,
+    found: Option<Named>,
 }
 
 impl Eventfd {
@@ -23,8 +32,8 @@ impl Eventfd {
         let _looking = LOOKING.lock().unwrap_or_else(PoisonError::into_inner);
         let before = all();
         let built = build();
-        let mut new: Vec<_> = all().into_iter().filter(|fd| !before.contains(fd)).collect();
-        let found = new.pop().filter(|_| new.is_empty()).and_then(|fd| Some((fd, identity(fd)?)));
+        let mut new: Vec<_> = all().into_iter().filter(|named| !before.contains(named)).collect();
+        let found = new.pop().filter(|_| new.is_empty());
         (built, Self { found })
     }
 
@@ -41,10 +50,11 @@ impl Eventfd {
     }
 }
 
-fn all() -> Vec<RawFd> {
+fn all() -> Vec<Named> {
     let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let eventfds = entries.filter(|entry| fs::read_link(entry.path()).is_ok_and(|link| link.as_os_str() == "anon_inode:[eventfd]"));
-    eventfds.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    let numbers = eventfds.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.filter_map(|fd| Some((fd, identity(fd)?))).collect()
 }
 
 /// The kernel's name for an eventfd.

@@ -13,7 +13,7 @@ use io_uring::{IoUring, opcode};
 use loopswap_rt::{Ambient, Start, Unavailable, Worker, catch_unwind, uring};
 use rustix::process::{Resource, getrlimit};
 
-use crate::eventfd::Eventfd;
+use crate::eventfd::{self, Eventfd};
 use crate::helper::Helper;
 use crate::pool::Pool;
 use crate::relay::Relayed;
@@ -94,7 +94,7 @@ impl Start for Glommio {
         let _ambient = Ambient::enter(self.clone());
         let (executor, eventfd) = self.build()?;
         let pool = Pool::new(format!("{}-blocking", worker.name));
-        let helper = Helper::start(worker)?;
+        let helper = eventfd::apart(|| Helper::start(worker))?;
         let tokio = helper.enter();
         let (outcome, thread_end) = executor.run(async move {
             let thread_end = warm_up().await;
